@@ -1,0 +1,347 @@
+"""Run every chapter of the book and render its pages.
+
+Chapters are notebooks listed in `_toc.yml`. Papermill is the runner, so that a profile can be chosen from outside;
+Jupyter Book is the renderer, and it never executes anything.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import nbformat
+import papermill
+import psutil
+from nbformat import NotebookNode
+from papermill.exceptions import PapermillExecutionError
+from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
+
+from .errors import CRSError
+from .profiles import get_profile
+
+ROOT = Path(__file__).resolve().parent.parent
+HEADLINE_MIME = "application/x-crs-headline+json"
+ADDED_TAGS = {"injected-parameters", "papermill-error-cell-tag"}  # cells papermill puts into the notebooks it runs
+OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+
+
+@dataclass(frozen=True)
+class NotebookRun:
+    """One executed chapter. `peak_mb` sums the resident memory (MB, 10^6 bytes) of the kernel's process tree."""
+
+    chapter: str  # as in _toc.yml
+    minutes: float
+    peak_mb: float
+    headlines: dict[str, float] = field(default_factory=dict)
+    error: str | None = None  # one sentence, when the notebook failed
+
+
+@dataclass(frozen=True)
+class BookReport:
+    """What `build` did. `index` is the first page, None when the pages could not be rendered."""
+
+    profile: str
+    hardware: str
+    runs: list[NotebookRun]
+    index: Path | None
+    render_error: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.render_error is None and not any(run.error for run in self.runs)
+
+
+# -- inside a notebook ---------------------------------------------------------------------------
+
+
+def headline(name: str, value: float) -> None:
+    """Show a chapter's main metric and record it in the notebook's output, where `headlines` finds it again.
+
+    Raises `CRSError` when `value` is not a finite number.
+    """
+    from IPython.display import display
+
+    value = float(value)
+    if not math.isfinite(value):
+        raise CRSError(f"headline {name!r} is {value}; record a finite number.")
+    # a string, not a dict: notebooks store any JSON here, but IPython warns about types it does not know
+    display({HEADLINE_MIME: {"name": name, "value": value}, "text/plain": f"{name}: {value:.4g}"}, raw=True)
+
+
+def headlines(notebook: NotebookNode) -> dict[str, float]:
+    """Every metric the notebook recorded with `headline`, in the order of its cells."""
+    found = {}
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            record = output.get("data", {}).get(HEADLINE_MIME)
+            if record is not None:
+                record = json.loads(record) if isinstance(record, str) else record
+                found[record["name"]] = record["value"]
+    return found
+
+
+# -- which notebooks, with which parameters --------------------------------------------------------
+
+
+def notebooks(root: Path = ROOT) -> list[Path]:
+    """The notebooks of `root/_toc.yml`, in reading order. Raises `CRSError` when the file lists a missing page."""
+    toc = root / "_toc.yml"
+    try:
+        site = parse_toc_yaml(toc)
+    except (OSError, MalformedError) as e:
+        raise CRSError(f"{toc}: {e}; mend the table of contents.") from None
+    found, waiting = [], [site.root.docname]
+    while waiting:
+        page = waiting.pop(0)
+        if (root / f"{page}.ipynb").exists():
+            found.append(root / f"{page}.ipynb")
+        elif not (root / f"{page}.md").exists():
+            raise CRSError(f"{toc}: lists {page!r}, but there is no such .ipynb or .md; add the page or drop the line.")
+        waiting = [str(child) for child in site[page].child_files()] + waiting
+    return found
+
+
+def check_parameters(notebook: NotebookNode, path: Path, parameters: dict[str, object]) -> None:
+    """Papermill only warns about a parameter the notebook does not have; a book must not run on defaults unnoticed.
+
+    Raises `CRSError` unless exactly one code cell is tagged `parameters` and assigns PROFILE and every name given,
+    or when PROFILE is none of ours.
+    """
+    cells = [c for c in notebook.cells if c.cell_type == "code" and "parameters" in c.metadata.get("tags", [])]
+    if len(cells) != 1:
+        raise CRSError(f"{path}: {len(cells)} code cells are tagged 'parameters'; tag exactly one.")
+    try:
+        statements = ast.parse(cells[0].source).body
+    except SyntaxError as e:
+        raise CRSError(f"{path}: the parameters cell is not Python ({e.msg}); mend it.") from None
+    assigned = {
+        target.id
+        for s in statements
+        for target in (s.targets if isinstance(s, ast.Assign) else [getattr(s, "target", None)])
+        if isinstance(target, ast.Name)
+    }
+    for name in ["PROFILE", *parameters]:
+        if name not in assigned:
+            raise CRSError(f"{path}: the parameters cell does not assign {name!r}; add it there or drop the parameter.")
+    if "PROFILE" in parameters:
+        get_profile(str(parameters["PROFILE"]))
+
+
+def without_added_cells(notebook: NotebookNode) -> NotebookNode:
+    """A copy without the cells papermill added, and without its metadata."""
+    clean = nbformat.from_dict(notebook)
+    clean.cells = [c for c in clean.cells if not ADDED_TAGS & set(c.metadata.get("tags", []))]
+    for part in (clean, *clean.cells):
+        part.metadata.pop("papermill", None)
+    return clean
+
+
+# -- running ---------------------------------------------------------------------------------------
+
+
+class PeakMemory:
+    """Context manager: the most memory (bytes, resident) held at once by processes started inside it.
+
+    Sampled five times a second. Pages that processes share count once for each, so it errs on the high side.
+    """
+
+    def __enter__(self) -> PeakMemory:
+        self.peak = 0
+        self._me = psutil.Process()
+        self._before = set(self._me.children(recursive=True))
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._done.wait(0.2):
+            total = 0
+            for process in set(self._me.children(recursive=True)) - self._before:
+                try:
+                    total += process.memory_info().rss
+                except psutil.Error:  # it ended between the listing and the look
+                    pass
+            self.peak = max(self.peak, total)
+
+
+@contextmanager
+def _importable(root: Path) -> Iterator[None]:
+    """Let kernels, which start in the notebook's folder, import the package of this checkout."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), before]))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
+
+
+def execute(path: Path, output: Path, profile: str, *, root: Path = ROOT) -> NotebookRun:
+    """Run one notebook from top to bottom in its own folder, and write it, outputs included, to `output`.
+
+    A failing cell does not raise: the returned `error` names it. Raises `CRSError` as `check_parameters` does.
+    """
+    chapter = path.relative_to(root).with_suffix("").as_posix()
+    parameters = {"PROFILE": profile}
+    check_parameters(nbformat.read(path, as_version=4), path.relative_to(root), parameters)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.unlink(missing_ok=True)
+    error, start = None, time.perf_counter()
+    with PeakMemory() as memory, _importable(ROOT):
+        try:
+            papermill.execute_notebook(
+                str(path), str(output), parameters, cwd=str(path.parent), progress_bar={"desc": chapter}
+            )
+        except PapermillExecutionError as e:
+            error = f"{e.ename}: {_first_line(e.evalue)}"
+        except Exception as e:  # a kernel that dies or cannot start must not keep the other chapters from running
+            error = f"{type(e).__name__}: {_first_line(str(e))}"
+    minutes = (time.perf_counter() - start) / 60
+    done = nbformat.read(output, as_version=4) if output.exists() else nbformat.read(path, as_version=4)
+    if error:
+        error = f"{chapter}.ipynb, {_failed_cell(done)}: {error}"
+    done.metadata["crs"] = {"profile": profile, "date": date.today().isoformat(), "hardware": hardware(), "error": error}
+    nbformat.write(done, output)
+    return NotebookRun(chapter, minutes, memory.peak / 1e6, headlines(done), error)
+
+
+def _first_line(text: str) -> str:
+    lines = text.strip().splitlines() or ["no message"]
+    return lines[0][:300]
+
+
+def _failed_cell(notebook: NotebookNode) -> str:
+    """"cell 7", counted from 1 as in the committed notebook."""
+    for number, cell in enumerate(without_added_cells(notebook).cells, 1):
+        if any(output.output_type == "error" for output in cell.get("outputs", [])):
+            return f"cell {number}"
+    return "outside any cell"
+
+
+def hardware() -> str:
+    """The machine in words: cores, processor, memory, and the GPU when there is one."""
+    import torch
+
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists() and (match := re.search(r"^model name\s*: (.+)$", cpuinfo.read_text(), re.M)):
+        name = match[1].strip()
+    words = f"{len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, 'cpu_affinity') else os.cpu_count()}"
+    words += f" CPU cores ({name}), {psutil.virtual_memory().total / 2**30:.0f} GiB memory"
+    return words + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU")
+
+
+# -- rendering -------------------------------------------------------------------------------------
+
+
+def with_banner(notebook: NotebookNode) -> NotebookNode:
+    """The executed notebook as a page: papermill's cells gone, and under the title a banner saying whose run it is."""
+    page, run = without_added_cells(notebook), notebook.metadata["crs"]
+    banner = (
+        "\n\n:::{admonition} Not the book's own numbers\n:class: important\n"
+        f"This page shows a run of profile `{run['profile']}` made on {run['date']}, hardware {run['hardware']}.\n"
+        + (f"\n**The run stopped before its end.** {run['error']}\n" if run["error"] else "")
+        + ":::\n"
+    )
+    for cell in page.cells:
+        if cell.cell_type == "markdown" and (title := re.search(r"^# .+$", cell.source, re.M)):
+            cell.source = cell.source[: title.end()] + banner + cell.source[title.end() :]
+            return page
+    page.cells.insert(0, nbformat.v4.new_markdown_cell(banner.strip()))
+    return page
+
+
+def render(out: Path, executed: dict[str, Path] | None = None, *, root: Path = ROOT) -> Path:
+    """Build the pages from a copy of the sources in `out/src`; returns the path of `out/html/index.html`.
+
+    `executed` maps chapters to the notebooks shown instead of the committed ones. Any warning is an error: raises
+    `CRSError` with the first one.
+    """
+    src, html = out / "src", out / "html"
+    for old in (src, html, out / "_build"):
+        shutil.rmtree(old, ignore_errors=True)
+    shutil.copytree(root / "book", src / "book", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy2(root / name, src)
+    for chapter, path in (executed or {}).items():
+        nbformat.write(with_banner(nbformat.read(path, as_version=4)), src / f"{chapter}.ipynb")
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(src)]
+    command += ["--path-output", str(out), "-W", "-n", "--keep-going"]
+    log = out / "render.log"
+    with log.open("w", encoding="utf-8") as f:
+        done = subprocess.run(command, env=os.environ | OFFLINE, stdout=f, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(encoding="utf-8"))
+        faults = re.findall(r"^.*(?:WARNING|ERROR|Error): .*$", text, re.M) or text.strip().splitlines()[-1:]
+        raise CRSError(f"the pages were not rendered: {faults[0].replace(f'{src}{os.sep}', '')} (more in {log}).")
+    (out / "_build" / "html").rename(html)
+    return html / "index.html"
+
+
+def build(profile: str, out: Path, *, run_notebooks: bool = True, root: Path = ROOT) -> BookReport:
+    """Run every notebook at `profile` into `out/notebooks`, then render the pages into `out/html`.
+
+    `smoke` pages show the committed notebooks, other profiles the run just made (or, with `run_notebooks=False`,
+    the run found in `out/notebooks`). A failing notebook does not stop the others: see `BookReport.ok`.
+    Raises `CRSError` for an unknown profile, a notebook without a proper parameters cell, or no run to show.
+    """
+    get_profile(profile)
+    out = out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    chapters = {path.relative_to(root).with_suffix("").as_posix(): path for path in notebooks(root)}
+    outputs = {chapter: out / "notebooks" / f"{chapter}.ipynb" for chapter in chapters}
+    for path in chapters.values():  # before the first of them runs for an hour
+        check_parameters(nbformat.read(path, as_version=4), path.relative_to(root), {"PROFILE": profile})
+    runs = []
+    if run_notebooks:
+        runs = [execute(path, outputs[chapter], profile, root=root) for chapter, path in chapters.items()]
+    missing = [chapter for chapter, path in outputs.items() if profile != "smoke" and not path.exists()]
+    if missing:
+        raise CRSError(f"{outputs[missing[0]]}: no such run; run `python -m crs_lite book --profile {profile}` first.")
+    index, fault = None, None
+    try:
+        print("Rendering the pages ...", flush=True)
+        index = render(out, None if profile == "smoke" else outputs, root=root)
+    except CRSError as e:
+        fault = str(e)
+    return BookReport(profile, hardware(), runs, index, fault)
+
+
+def main_summary(report: BookReport) -> str:
+    """What `make book` prints last: the table of chapters, the faults, and where the pages are."""
+    lines = []
+    if report.runs:
+        rows = [("chapter", "minutes", "peak MB", "headline")]
+        for run in report.runs:
+            metric = ", ".join(f"{name} {value:.4g}" for name, value in run.headlines.items()) or "-"
+            rows.append((run.chapter, f"{run.minutes:.2f}", f"{run.peak_mb:.0f}", "failed" if run.error else metric))
+        widths = [max(len(row[i]) for row in rows) for i in range(3)]
+        lines.append(f"Profile {report.profile} on {report.hardware}")
+        lines += [f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}  {d}" for a, b, c, d in rows]
+    lines += [run.error for run in report.runs if run.error]
+    if report.render_error:
+        lines.append(report.render_error)
+    if report.index:
+        lines.append(f"Open {report.index}")
+    return "\n".join(lines)

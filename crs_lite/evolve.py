@@ -1,0 +1,85 @@
+"""The self-evolving loop (paper, self-evolving post-training): explore by RL what the model gets wrong, then
+consolidate by SFT what it gets right.
+
+One round: `split` -> `explore` -> `collect` -> `consolidate`. Each is a plain function of a checkpoint and data.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from transformers import PreTrainedModel
+
+from . import rl, sft
+from .logs import SearchRequest
+from .profiles import Profile
+from .ranker import CRSRanker, sample_thoughts
+from .tasks import Codec, reasoned
+from .trie import Trie
+
+
+def split(model: PreTrainedModel, codec: Codec, requests: Sequence[SearchRequest], profile: Profile) -> dict[str, list[int]]:
+    """Row numbers of the requests whose target the model's own reasoning puts first (`right`) or not (`wrong`)."""
+    ranker = CRSRanker("split", model, codec, "own", profile.max_reasoning, profile.eval_batch)
+    first = ranker.rank(requests, 4)[:, 0]
+    right = first == np.array([r.target for r in requests])
+    return {"right": np.flatnonzero(right).tolist(), "wrong": np.flatnonzero(~right).tolist()}
+
+
+def rl_config(profile: Profile, arm: rl.Arm = "rgrpo", **changes) -> rl.RLConfig:
+    """The RL budget of a profile, the same for every arm."""
+    config = rl.RLConfig(
+        arm=arm, steps=profile.rl_steps, prompts=profile.rl_prompts, group=profile.rl_group, beams=profile.rl_beams,
+        lr=profile.rl_lr, temperature=profile.rl_temperature, kl=profile.rl_kl, max_reasoning=profile.max_reasoning,
+    )  # fmt: skip
+    return replace(config, **changes)
+
+
+def explore(
+    model: PreTrainedModel, codec: Codec, wrong: Sequence[SearchRequest], config: rl.RLConfig, seed: int, log_file: Path
+) -> list[dict]:
+    """RL on the requests the model gets wrong. The model changes in place; its start is the KL reference."""
+    reference = copy.deepcopy(model).eval() if config.kl > 0 else None
+    vocab = rl.Vocabulary(codec.pad, codec.end_think, codec.sid_ids)
+    examples = [(codec.prompt(r), r.target) for r in wrong]
+    return rl.train(model, reference, examples, Trie.build(codec.sid_ids), vocab, config, seed, log_file)
+
+
+def collect(
+    model: PreTrainedModel, codec: Codec, requests: Sequence[SearchRequest], profile: Profile, seed: int
+) -> list[tuple[int, str]]:
+    """Sampled reasoning whose prediction is correct: (row number, reasoning), at most one per request.
+
+    Several correct trajectories of one request differ in luck more than in truth; one drawn at random is kept.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = sample_thoughts(
+        model, codec, requests, profile.collect_samples, profile.rl_temperature, profile.max_reasoning,
+        profile.rl_prompts, seed,
+    )  # fmt: skip
+    kept = []
+    for row, (request, thoughts) in enumerate(zip(requests, drawn)):
+        good = sorted({text for text, item, closed in thoughts if item == request.target and closed and text})
+        if good:
+            kept.append((row, good[rng.integers(len(good))]))
+    return kept
+
+
+def consolidate(
+    model: PreTrainedModel,
+    codec: Codec,
+    requests: Sequence[SearchRequest],
+    kept: Sequence[tuple[int, str]],
+    profile: Profile,
+    seed: int,
+) -> list[dict]:
+    """SFT on collected trajectories, in place."""
+    examples = reasoned(codec, [(requests[row], text, requests[row].target) for row, text in kept])
+    return sft.train(
+        model, codec.tokenizer, examples, epochs=profile.sft_epochs, lr=profile.sft_lr, seed=seed,
+        batch_tokens=profile.batch_tokens, dtype=profile.dtype,
+    )  # fmt: skip

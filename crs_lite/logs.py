@@ -1,0 +1,198 @@
+"""What every shop looks like to the rest of the package: items, users and search requests in time order.
+
+A `SearchLog` is the only thing that flows out of the marketplace and the adapters. Nothing in here
+knows where a log came from, and nothing later in the flow may ask.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+from bisect import bisect_left
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .errors import CRSError
+
+Split = Literal["train", "valid", "test"]
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+
+
+class Item(BaseModel):
+    """One catalogue entry. `id` is its row, 0..N-1; `key` is the shop's own name for it."""
+
+    model_config = ConfigDict(frozen=True)
+    id: int = Field(ge=0)
+    key: str
+    title: str
+    brand: str | None = None
+    category: str | None = None
+    price: float | None = None
+    sales: int | None = None
+    attributes: dict[str, str] = {}
+
+    def facets(self) -> dict[str, str]:
+        """Everything a sentence can say about the item, in a fixed order: category, brand, attributes."""
+        named = {"category": self.category, "brand": self.brand}
+        return {k: v for k, v in named.items() if v} | self.attributes
+
+
+class User(BaseModel):
+    """A shopper. `profile` holds only what the shop openly knows (gender, age, city, devices ...)."""
+
+    model_config = ConfigDict(frozen=True)
+    id: int = Field(ge=0)
+    key: str
+    profile: dict[str, str] = {}
+
+
+class Interaction(BaseModel):
+    """One past search: what was asked, when and where, what was shown and what was clicked."""
+
+    model_config = ConfigDict(frozen=True)
+    time: int = Field(description="seconds since 1970-01-01 UTC")
+    place: str | None = None
+    entrance: str | None = None
+    query: str
+    shown: tuple[int, ...] = ()
+    clicked: tuple[int, ...] = ()
+
+    @property
+    def skipped(self) -> tuple[int, ...]:
+        """Items shown but not clicked, in the order shown."""
+        return tuple(i for i in self.shown if i not in self.clicked)
+
+
+class SearchRequest(Interaction):
+    """A search whose outcome is to be predicted. `clicked[0]` is the target, and is never shown to a model."""
+
+    id: int = Field(ge=0)
+    user: int = Field(ge=0)
+    split: Split
+    synthetic_query: bool = False
+
+    @property
+    def target(self) -> int:
+        return self.clicked[0]
+
+
+class SearchLog:
+    """Items, users and requests of one shop, requests sorted by `(time, id)`.
+
+    Raises `CRSError` when rows refer to unknown items or users, or are out of order.
+    """
+
+    def __init__(self, name: str, items: list[Item], users: list[User], requests: list[SearchRequest]):
+        self.name, self.items, self.users, self.requests = name, items, users, requests
+        for kind, rows in (("items", items), ("users", users)):
+            for row, entry in enumerate(rows):
+                if entry.id != row:
+                    raise CRSError(f"log {name!r}, {kind} row {row}: id {entry.id} must equal its row; renumber the {kind}.")
+        last = (-(2**62), -1)
+        for row, request in enumerate(requests):
+            if (request.time, request.id) < last:
+                raise CRSError(f"log {name!r}, requests row {row}: not in time order; sort requests by (time, id).")
+            last = (request.time, request.id)
+            if request.user >= len(users):
+                raise CRSError(f"log {name!r}, requests row {row}: unknown user {request.user}; add the user or drop the row.")
+            if not request.clicked:
+                raise CRSError(f"log {name!r}, requests row {row}: nothing was clicked; drop the row.")
+            for item in request.shown + request.clicked:
+                if not 0 <= item < len(items):
+                    raise CRSError(f"log {name!r}, requests row {row}: unknown item {item}; add the item or drop the row.")
+
+    @cached_property
+    def _of_user(self) -> dict[int, list[SearchRequest]]:
+        per_user: dict[int, list[SearchRequest]] = {}
+        for request in self.requests:
+            per_user.setdefault(request.user, []).append(request)
+        return per_user
+
+    def split(self, name: Split) -> list[SearchRequest]:
+        """Requests of one split, in time order. Raises `CRSError` for an unknown split."""
+        if name not in SPLITS:
+            raise CRSError(f"unknown split {name!r}; use one of {', '.join(SPLITS)}.")
+        return [r for r in self.requests if r.split == name]
+
+    def history(self, request: SearchRequest, n: int = 10) -> list[Interaction]:
+        """The user's `n` most recent interactions strictly before `request`, oldest first."""
+        mine = self._of_user.get(request.user, [])
+        end = bisect_left(mine, (request.time, request.id), key=lambda r: (r.time, r.id))
+        return list(mine[max(0, end - n) : end])
+
+    def n_past(self, request: SearchRequest) -> int:
+        """How many interactions the user had before `request`; 0 to 2 counts as cold start in the book."""
+        mine = self._of_user.get(request.user, [])
+        return bisect_left(mine, (request.time, request.id), key=lambda r: (r.time, r.id))
+
+    # -- files ---------------------------------------------------------------------------------
+
+    def save(self, folder: Path) -> None:
+        """Write items, users and requests as gzipped JSON lines, the same bytes for the same log."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, rows in (("items", self.items), ("users", self.users), ("requests", self.requests)):
+            write_jsonl_gz(folder / f"{name}.jsonl.gz", (row.model_dump(exclude_defaults=True) for row in rows))
+
+    @classmethod
+    def load(cls, folder: Path, name: str | None = None) -> SearchLog:
+        """Read what `save` wrote. Raises `CRSError` naming the file and row of the first fault."""
+        parts = [
+            [_validated(model, row, folder / f"{part}.jsonl.gz", n) for n, row in enumerate(read_jsonl_gz(folder / f"{part}.jsonl.gz"), 1)]
+            for part, model in (("items", Item), ("users", User), ("requests", SearchRequest))
+        ]
+        return cls(name or folder.name, *parts)
+
+    def digest(self) -> str:
+        """sha256 over the log's content: the name by which a frozen world is known."""
+        h = hashlib.sha256()
+        for rows in (self.items, self.users, self.requests):
+            for row in rows:
+                h.update(_dumps(row.model_dump(exclude_defaults=True)).encode())
+        return h.hexdigest()
+
+
+def _dumps(row: dict) -> str:
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def _validated(model: type[BaseModel], row: dict, path: Path, n: int):
+    try:
+        return model.model_validate(row)
+    except ValidationError as e:
+        first = e.errors()[0]
+        field = ".".join(str(p) for p in first["loc"]) or "row"
+        raise CRSError(f"{path}, row {n}: {field}: {first['msg']}; mend or drop that row.") from None
+
+
+def write_jsonl_gz(path: Path, rows: Iterable[dict]) -> None:
+    """Gzipped JSON lines without a timestamp in the header, so equal content gives equal bytes."""
+    buffer = io.BytesIO()
+    with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, filename="", compresslevel=9) as f:
+        for row in rows:
+            f.write((_dumps(row) + "\n").encode())
+    path.write_bytes(buffer.getvalue())
+
+
+def read_jsonl_gz(path: Path) -> Iterable[dict]:
+    """Rows of a (gzipped or plain) JSON-lines file. Raises `CRSError` naming file and row."""
+    if not path.exists():
+        raise CRSError(f"{path}: no such file; check the path, or regenerate it with `python -m crs_lite data`.")
+    opener = gzip.open if path.suffix == ".gz" else open
+    n = 0
+    try:
+        with opener(path, "rt", encoding="utf-8") as f:
+            for n, line in enumerate(f, 1):
+                row = json.loads(line)
+                if not isinstance(row, dict):
+                    raise CRSError(f"{path}, row {n}: expected a JSON object; mend or drop that row.")
+                yield row
+    except (json.JSONDecodeError, UnicodeDecodeError) as e:
+        raise CRSError(f"{path}, row {n or 1}: not valid JSON ({e}); mend or drop that row.") from None
+    except (EOFError, gzip.BadGzipFile) as e:
+        raise CRSError(f"{path}, after row {n}: damaged gzip file ({e}); fetch or regenerate it.") from None

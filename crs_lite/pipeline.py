@@ -1,0 +1,242 @@
+"""The whole system at one profile: log in, results file out, every stage resumable.
+
+ids -> backbone -> align -> direct -> distil -> round 0 (split, explore, collect, consolidate) -> evaluation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from . import backbones, evolve, sft
+from .audit import Parser, audit, facet_values
+from .baselines.bm25 import BM25
+from .baselines.dense import Dense
+from .baselines.popularity import Popularity
+from .context import item_context
+from .evaluate import Evaluation, Ranker, evaluate
+from .logs import SearchLog, SearchRequest
+from .profiles import Profile
+from .ranker import CRSRanker, roundtrip
+from .sid.codes import SemanticIDs
+from .sid.embed import item_embeddings, load_embedder
+from .sid.report import report
+from .stages import Stage, Workspace, hardware, versions
+from .tasks import Codec, context_to_sid, item_to_sid, reasoned, sid_to_item, specification_to_sid
+from .teacher import Evidence, Teacher, TeacherBias
+
+K = 10
+NO_TRUTH = "no truth"
+
+
+class Truth(Protocol):
+    """What only a simulated shop knows. Real logs have none, and every number that needs it reads "no truth"."""
+
+    def ranker(self, kind: str, hide: tuple[str, ...] = ()) -> Ranker: ...
+
+    def claims(self, request: SearchRequest) -> dict[str, str]: ...
+
+
+class Pipeline:
+    """One run of the system. Attributes appear as stages finish; `results()` is the end."""
+
+    def __init__(
+        self,
+        log: SearchLog,
+        truth: Truth | None,
+        profile: Profile,
+        seed: int,
+        root: Path,
+        shipped_embeddings: Path | None = None,
+        command: str = "",
+    ):
+        self.log, self.truth, self.profile, self.seed, self.command = log, truth, profile, seed, command
+        self.shipped = shipped_embeddings
+        self.work = Workspace(root, seed)
+        self.log_key = log.digest()
+
+    # -- what is trained on ----------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """IDs, tokenizer, fresh backbone, teacher: everything that needs no training."""
+        p = self.profile
+        self.train = self.log.split("train")[-p.train_requests :]
+        self.pool = self._sample(self.train, p.collect_requests, 1)
+        self.taught = self._sample(self.train, p.distil_requests, 2)
+        self.test = self._sample(self.log.split("test"), p.eval_requests, 3)
+        self.ids_stage = self.work.run("ids", {"log": self.log_key, "sizes": p.sid_sizes}, self._make_ids)
+        self.sids = SemanticIDs.load(self.ids_stage.folder)
+        self.evidence = Evidence(self.log)
+        self.teacher = Teacher(self.log, self.evidence, TeacherBias(), self.seed)
+        fields = ("backbone", "arch", "hidden", "layers", "heads", "ffn", "vocab")
+        depends = {"ids": self.ids_stage, **{f: getattr(p, f) for f in fields}}
+        self.fresh = self.work.run("backbone", depends, self._make_backbone)
+        self.tokenizer = backbones.load_tokenizer(self.fresh.folder)
+        context = {"budget": p.context_budget, "item_view": p.item_view, "max_skipped": p.max_skipped}
+        self.codec = Codec(self.log, self.sids, self.tokenizer, context)
+        self.context_key = {**context, "log": self.log_key, "train_requests": p.train_requests}
+
+    def _sample(self, requests: list[SearchRequest], n: int, salt: int) -> list[SearchRequest]:
+        """A fixed random subset, the same for every seed of a run, in time order; all of them for n = 0."""
+        if not n or n >= len(requests):
+            return requests
+        rows = np.random.default_rng(salt).choice(len(requests), n, replace=False)
+        return [requests[i] for i in sorted(rows)]
+
+    def _make_ids(self, folder: Path) -> dict:
+        x = item_embeddings(self.log, shipped=self.shipped, cache=self.work.root / "embeddings.safetensors")
+        sids = SemanticIDs.build(x, self.profile.sid_sizes, seed=0)
+        sids.save(folder)
+        return report(x, sids)
+
+    def _make_backbone(self, folder: Path) -> dict:
+        texts = self._tokenizer_texts() if self.profile.backbone == "tiny" else []
+        model, tokenizer = backbones.build(self.profile, texts, self.sids.tokens(), self.seed)
+        backbones.save(folder, model, tokenizer)
+        return {"parameters": backbones.n_parameters(model), "vocabulary": len(tokenizer)}
+
+    def _tokenizer_texts(self) -> list[str]:
+        """Training text only: item contexts, contexts without their IDs, and the teacher's sentences."""
+        from .context import ContextBuilder
+
+        build = ContextBuilder(self.log, lambda _: "", len, budget=10**6, max_skipped=self.profile.max_skipped)
+        some = self._sample(self.train, 3000, 4)
+        items = [item_context(i) for i in self.log.items] + [i.title for i in self.log.items]
+        return items + [build.build(r).to_json() for r in some] + [self.teacher.write(r) for r in some]
+
+    # -- training ----------------------------------------------------------------------------------
+
+    def align(self) -> Stage:
+        p = self.profile
+        fields = ("align_item_epochs", "align_context_epochs", "align_lr", "batch_tokens", "dtype")
+        depends = {"backbone": self.fresh, **self.context_key, **{f: getattr(p, f) for f in fields}}
+
+        def fn(folder: Path) -> dict:
+            model = backbones.load_model(self.fresh.folder)
+            codec, log = self.codec, []
+            # The trainer repeats its data for `align_context_epochs`; item pairs must be seen more often than that.
+            repeat = max(1, p.align_item_epochs // p.align_context_epochs)
+            pairs = (item_to_sid(codec) + sid_to_item(codec)) * repeat
+            spec = specification_to_sid(codec, self.teacher.describe, len(self.log.items) * repeat, self.seed)
+            contexts = context_to_sid(codec, self.train, reconstruct=True)
+            log = sft.train(
+                model, self.tokenizer, pairs + spec + contexts, epochs=p.align_context_epochs, lr=p.align_lr,
+                batch_tokens=p.batch_tokens, seed=self.seed, dtype=p.dtype,
+            )  # fmt: skip
+            backbones.save(folder, model)
+            (folder / "log.json").write_text(json.dumps(log))
+            return roundtrip(model, codec)
+
+        return self.work.run("align", depends, fn)
+
+    def _sft(self, name: str, start: Stage, depends: dict, examples: Callable[[], list]) -> Stage:
+        p = self.profile
+        fields = ("sft_epochs", "sft_lr", "batch_tokens", "dtype")
+        depends = {"start": start, **self.context_key, **{f: getattr(p, f) for f in fields}, **depends}
+
+        def fn(folder: Path) -> dict:
+            model = backbones.load_model(start.folder)
+            rows = examples()
+            log = sft.train(
+                model, self.tokenizer, rows, epochs=p.sft_epochs, lr=p.sft_lr, batch_tokens=p.batch_tokens,
+                seed=self.seed, dtype=p.dtype,
+            )  # fmt: skip
+            backbones.save(folder, model)
+            (folder / "log.json").write_text(json.dumps(log))
+            return {"examples": len(rows)}
+
+        return self.work.run(name, depends, fn)
+
+    def direct(self, start: Stage) -> Stage:
+        """Direct SFT: context -> ID without reasoning, on the same requests as the distilled start."""
+        return self._sft(
+            "direct", start, {"n": self.profile.distil_requests}, lambda: context_to_sid(self.codec, self.taught, False)
+        )
+
+    def distil(self, start: Stage) -> Stage:
+        """The distilled start: the teacher's reasoning, then the ID."""
+        depends = {"n": self.profile.distil_requests, "bias": asdict(self.teacher.bias)}
+        pairs = lambda: [(r, self.teacher.write(r), r.target) for r in self.taught]  # noqa: E731
+        return self._sft("distil", start, depends, lambda: reasoned(self.codec, pairs()))
+
+    def explore(self, start: Stage, arm: str = "rgrpo") -> Stage:
+        p = self.profile
+        fields = ("collect_requests", "max_reasoning")
+        depends = {"start": start, **self.context_key, **{f: getattr(p, f) for f in fields}}
+
+        def split_fn(folder: Path) -> dict:
+            rows = evolve.split(backbones.load_model(start.folder), self.codec, self.pool, p)
+            (folder / "split.json").write_text(json.dumps(rows))
+            return {name: len(value) for name, value in rows.items()}
+
+        self.split_stage = self.work.run("round0-split", depends, split_fn)
+        config = evolve.rl_config(p, arm)
+
+        def rl_fn(folder: Path) -> dict:
+            model = backbones.load_model(start.folder)
+            wrong = [self.pool[i] for i in self.split_stage.json("split.json")["wrong"]]
+            history = evolve.explore(model, self.codec, wrong, config, self.seed, folder / "steps.jsonl")
+            backbones.save(folder, model)
+            return {"wrong": len(wrong), "steps": len(history)}
+
+        return self.work.run(f"round0-{arm}", {"split": self.split_stage, "config": asdict(config)}, rl_fn)
+
+    def consolidate(self, start: Stage, explored: Stage) -> Stage:
+        p = self.profile
+
+        def collect_fn(folder: Path) -> dict:
+            kept = evolve.collect(backbones.load_model(explored.folder), self.codec, self.pool, p, self.seed)
+            (folder / "kept.json").write_text(json.dumps(kept, ensure_ascii=False))
+            return {"kept": len(kept), "of": len(self.pool)}
+
+        depends = {"explored": explored, "samples": p.collect_samples, "temperature": p.rl_temperature}
+        collected = self.work.run("round0-collect", depends, collect_fn)
+        pairs = lambda: [(self.pool[i], text, self.pool[i].target) for i, text in collected.json("kept.json")]  # noqa: E731
+        return self._sft("round0-sft", start, {"collected": collected}, lambda: reasoned(self.codec, pairs()))
+
+    # -- evaluation --------------------------------------------------------------------------------
+
+    def baselines(self) -> list[Ranker]:
+        embedder = load_embedder()
+        x = item_embeddings(self.log, shipped=self.shipped, cache=self.work.root / "embeddings.safetensors")
+        rankers: list[Ranker] = [Popularity(self.log), BM25(self.log), Dense(x, embedder.encode)]
+        if self.truth:
+            rankers += [self.truth.ranker("informed"), self.truth.ranker("oracle")]
+        return rankers
+
+    def true_reasoning(self, request: SearchRequest) -> str:
+        """What a perfectly informed reader would say of this request, in the teacher's words."""
+        return self.teacher.render(request, self.truth.claims(request), np.random.default_rng([self.seed, request.id]))
+
+    def score_stage(self, name: str, stage: Stage, reason: str = "own") -> dict:
+        """One row of the table: metrics of a checkpoint and, where there is a truth, the two probes."""
+        p = self.profile
+        depends = {
+            "checkpoint": stage, "reason": reason, "n": p.eval_requests, "max_reasoning": p.max_reasoning,
+            **self.context_key,
+        }  # fmt: skip
+
+        def fn(folder: Path) -> dict:
+            model = backbones.load_model(stage.folder)
+            if self.device != "cpu":
+                model = model.to(self.device)
+            ranker = CRSRanker(name, model, self.codec, reason, p.max_reasoning, p.eval_batch)
+            evaluation = evaluate(ranker, self.log, self.test, K)
+            row = {"own": evaluation.to_json()}
+            if reason == "own":
+                claims = [self.truth.claims(r) for r in self.test] if self.truth else None
+                row["audit"] = audit(Parser(facet_values(self.log)), ranker.thoughts, claims)
+                row["thoughts"] = ranker.thoughts[:20]
+                if self.truth:
+                    probe = CRSRanker(f"{name} + true reasoning", model, self.codec, self.true_reasoning, p.max_reasoning, p.eval_batch)
+                    row["true_reasoning"] = evaluate(probe, self.log, self.test, K).to_json()
+            (folder / "row.json").write_text(json.dumps(row))
+            return {}
+
+        return self.work.run(f"score-{name.replace(' ', '-')}", depends, fn).json("row.json")

@@ -1,0 +1,85 @@
+"""The one dial: every size and budget of a run, per profile. No other module holds such numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from .errors import CRSError
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Budgets of one run. Token budgets count tokens of the run's own tokenizer."""
+
+    name: str
+    # backbone: "tiny" (from config, from scratch) or a Hugging Face name or folder
+    backbone: str = "tiny"
+    arch: str = "llama"
+    hidden: int = 160
+    layers: int = 4
+    heads: int = 5
+    ffn: int = 448
+    vocab: int = 2048  # of the domain tokenizer, before semantic-ID tokens
+    lora_rank: int = 0  # 0 = train every weight
+    dtype: str = "float32"
+    # context
+    item_view: str = "sid"
+    context_budget: int = 320
+    max_skipped: int = 1
+    sid_sizes: tuple[int, int, int] = (32, 32, 32)
+    # alignment
+    train_requests: int = 100_000  # at most; the most recent ones
+    align_item_epochs: int = 40
+    align_context_epochs: int = 2
+    align_lr: float = 2e-3
+    batch_tokens: int = 4096
+    # distilled start and consolidation
+    distil_requests: int = 4000
+    sft_epochs: int = 2
+    sft_lr: float = 5e-4
+    # reinforcement learning
+    rl_steps: int = 120
+    rl_prompts: int = 16
+    rl_group: int = 8
+    rl_beams: int = 10
+    rl_lr: float = 5e-5
+    rl_temperature: float = 1.0
+    rl_kl: float = 0.02
+    # self-evolving loop
+    collect_requests: int = 4000
+    collect_samples: int = 4
+    # decoding and evaluation
+    max_reasoning: int = 64
+    eval_requests: int = 1500  # a fixed random sample of the test split; 0 = all of it
+    eval_batch: int = 64
+
+
+_LAPTOP = Profile("laptop")
+
+PROFILES: dict[str, Profile] = {
+    "smoke": replace(
+        _LAPTOP, name="smoke", hidden=64, layers=2, heads=2, ffn=128, vocab=1024, train_requests=600,
+        align_item_epochs=2, align_context_epochs=1, distil_requests=200, sft_epochs=1, rl_steps=3, rl_prompts=4,
+        rl_group=4, collect_requests=60, collect_samples=2, eval_requests=100,
+    ),
+    "laptop": _LAPTOP,
+    "colab": replace(
+        _LAPTOP, name="colab", backbone="HuggingFaceTB/SmolLM2-135M-Instruct", lora_rank=32, dtype="float16",
+        context_budget=640, align_item_epochs=20, align_lr=5e-4, sft_lr=2e-4, rl_lr=1e-5, rl_steps=150,
+    ),
+    "gpu": replace(
+        _LAPTOP, name="gpu", hidden=256, layers=6, heads=8, ffn=704, vocab=4096, align_item_epochs=60,
+        align_context_epochs=6, distil_requests=8000, rl_steps=600, rl_prompts=32, collect_requests=12_000,
+        eval_requests=0, eval_batch=256,
+    ),
+}
+
+
+def get_profile(name: str, **changes) -> Profile:
+    """The profile of that name, with single budgets changed. Raises `CRSError` for an unknown name or budget."""
+    if name not in PROFILES:
+        raise CRSError(f"unknown profile {name!r}; use one of {', '.join(PROFILES)}.")
+    try:
+        return replace(PROFILES[name], **changes)
+    except TypeError as e:
+        raise CRSError(f"profile {name!r}: {e}; see crs_lite/profiles.py for the names.") from None

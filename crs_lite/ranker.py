@@ -1,0 +1,98 @@
+"""CRS as a `Ranker`: reasoning first, then beams over the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from tqdm import tqdm
+from transformers import PreTrainedModel
+
+from .decode import Tree, beam_search, force, plant, sample
+from .logs import SearchRequest
+from .tasks import Codec
+from .trie import Trie
+
+
+class CRSRanker:
+    """Ranks with one checkpoint. `reason` says where the reasoning comes from:
+
+    "own": the model's own, greedy; "none": no reasoning, a direct answer; or a function request -> text, whose text
+    is put in place of the model's (the true-reasoning probe). After `rank`, `thoughts` holds the reasoning used.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: PreTrainedModel,
+        codec: Codec,
+        reason: str | Callable[[SearchRequest], str] = "own",
+        max_reasoning: int = 64,
+        batch: int = 64,
+        progress: bool = True,
+    ):
+        self.name, self.model, self.codec, self.reason = name, model.eval(), codec, reason
+        self.max_reasoning, self.batch, self.progress = max_reasoning, batch, progress
+        self.trie = Trie.build(codec.sid_ids).to(model.device)
+        self.thoughts: list[str] = []
+
+    def rank(self, requests: Sequence[SearchRequest], k: int) -> np.ndarray:
+        """-> item ids `(n, k)`, best first."""
+        prompts = [self.codec.prompt(r) for r in requests]
+        # Prompts of similar length together: padding is wasted work.
+        order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+        ranked = np.full((len(requests), k), -1)
+        self.thoughts = [""] * len(requests)
+        batches = range(0, len(order), self.batch)
+        for start in tqdm(batches, desc=f"rank: {self.name}", mininterval=5, disable=not self.progress):
+            rows = order[start : start + self.batch]
+            tree, thoughts = self._reasoned([requests[i] for i in rows], [prompts[i] for i in rows])
+            items, _ = beam_search(tree, self.trie, k)
+            ranked[rows] = items[:, 0].cpu().numpy()
+            for i, text in zip(rows, thoughts):
+                self.thoughts[i] = text
+        return ranked
+
+    def _reasoned(self, requests: list[SearchRequest], prompts: list[list[int]]) -> tuple[Tree, list[str]]:
+        codec = self.codec
+        tree = plant(self.model, prompts, codec.pad)
+        if self.reason == "own":
+            drawn = sample(tree, 1, codec.end_think, self.max_reasoning, 0.0)
+            return drawn.tree, [codec.decode(drawn.rows(b, 0)[:-1]) for b in range(len(prompts))]
+        texts = [""] * len(requests) if self.reason == "none" else [self.reason(r) for r in requests]
+        return force(tree, [codec.reasoning(t) for t in texts], codec.pad), texts
+
+
+@torch.no_grad()
+def sample_thoughts(
+    model: PreTrainedModel, codec: Codec, requests: Sequence[SearchRequest], n: int, temperature: float,
+    max_reasoning: int, batch: int, seed: int,
+) -> list[list[tuple[str, int, bool]]]:
+    """n sampled trajectories per request, each judged by its own beam: (reasoning, first item, closed by itself)."""
+    trie = Trie.build(codec.sid_ids).to(model.device)
+    generator = torch.Generator(model.device).manual_seed(seed)
+    out: list[list[tuple[str, int, bool]]] = []
+    for start in tqdm(range(0, len(requests), batch), desc="collect", mininterval=5):
+        prompts = [codec.prompt(r) for r in requests[start : start + batch]]
+        drawn = sample(plant(model, prompts, codec.pad), n, codec.end_think, max_reasoning, temperature, generator)
+        items, _ = beam_search(drawn.tree, trie, 4)
+        for b in range(len(prompts)):
+            out.append([(codec.decode(drawn.rows(b, g)[:-1]), int(items[b, g, 0]), bool(drawn.closed[b, g])) for g in range(n)])
+    return out
+
+
+def roundtrip(model: PreTrainedModel, codec: Codec, batch: int = 64) -> dict[str, float]:
+    """Alignment check over the whole catalogue: item -> ID (HR@1) and ID -> title (share exactly right)."""
+    trie = Trie.build(codec.sid_ids).to(model.device)
+    n = len(codec.log.items)
+    found = exact = 0
+    for start in range(0, n, batch):
+        items = range(start, min(start + batch, n))
+        tree = force(plant(model, [codec.item_prompt(i) for i in items], codec.pad), [[codec.end_think]] * len(items), codec.pad)
+        first = beam_search(tree, trie, 4)[0][:, 0, 0].tolist()
+        found += sum(a == b for a, b in zip(first, items))
+        titles = [codec.title(i) for i in items]
+        drawn = sample(plant(model, [codec.sid_prompt(i) for i in items], codec.pad), 1, codec.eos, max(map(len, titles)) + 1, 0.0)
+        exact += sum(drawn.rows(b, 0) == title for b, title in enumerate(titles))
+    return {"item_to_sid_hr1": found / n, "sid_to_title_exact": exact / n}

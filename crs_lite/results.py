@@ -1,0 +1,86 @@
+"""Recorded results: one JSON file a run, with everything needed to rerun it; tables are made from the files only."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from .errors import CRSError
+
+SCHEMA = 1
+METRICS = ("HR@1", "HR@5", "HR@10", "NDCG@5", "NDCG@10", "MRR")
+NO_TRUTH = "no truth"
+
+
+def save(path: Path, results: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"schema": SCHEMA, **results}, indent=1, ensure_ascii=False) + "\n")
+
+
+def load(path: Path) -> dict:
+    """Raises `CRSError` naming the file when it is missing, damaged or of another schema."""
+    if not path.exists():
+        raise CRSError(f"{path}: no such results file; make it with `python -m crs_lite run`.")
+    try:
+        results = json.loads(path.read_text())
+    except json.JSONDecodeError as e:
+        raise CRSError(f"{path}, line {e.lineno}: damaged results file; run again or restore it.") from None
+    if results.get("schema") != SCHEMA:
+        raise CRSError(f"{path}: results of another version; run again with this version of crs_lite.")
+    return results
+
+
+def rows(results: dict) -> list[dict]:
+    """All table rows of a run in order: baselines, ceilings, then the stages of CRS."""
+    return [*results["baselines"], *results["stages"]]
+
+
+def interval(metric: dict) -> str:
+    """`0.412 [0.398, 0.426]`: mean and 95 % bootstrap interval over requests."""
+    return f"{metric['value']:.3f} [{metric['low']:.3f}, {metric['high']:.3f}]"
+
+
+def table(results: dict, metrics: tuple[str, ...] = ("HR@1", "HR@10", "NDCG@10", "MRR")) -> pd.DataFrame:
+    """Every system with its intervals, the two probes, and NDCG@10 as a share of the informed ceiling."""
+    ceiling = next((r["metrics"]["NDCG@10"]["value"] for r in results["baselines"] if r["name"] == "informed ceiling"), None)
+    out = []
+    for r in rows(results):
+        line = {"system": r["name"], **{m: interval(r["metrics"][m]) for m in metrics}}
+        line["share of ceiling"] = f"{r['metrics']['NDCG@10']['value'] / ceiling:.2f}" if ceiling else NO_TRUTH
+        probe, truth = r.get("true_reasoning"), (r.get("audit") or {}).get("attribute_truth")
+        reasons = "audit" in r
+        line["NDCG@10, true reasoning"] = interval(probe["NDCG@10"]) if probe else (NO_TRUTH if reasons and not ceiling else "")
+        line["attribute truth"] = f"{truth:.3f}" if truth is not None else (NO_TRUTH if reasons and not ceiling else "")
+        out.append(line)
+    return pd.DataFrame(out).set_index("system")
+
+
+def gap(results: dict, stage: str) -> dict[str, float] | None:
+    """NDCG@10 lost on the way: ceiling -> true reasoning (the decoder) -> own reasoning. None without a truth."""
+    by_name = {r["name"]: r for r in rows(results)}
+    if "informed ceiling" not in by_name or "true_reasoning" not in by_name.get(stage, {}):
+        return None
+    ceiling = by_name["informed ceiling"]["metrics"]["NDCG@10"]["value"]
+    true = by_name[stage]["true_reasoning"]["NDCG@10"]["value"]
+    own = by_name[stage]["metrics"]["NDCG@10"]["value"]
+    return {"ceiling": ceiling, "true reasoning": true, "own reasoning": own, "decoder gap": ceiling - true, "reasoning gap": true - own}
+
+
+def provenance(results: dict) -> str:
+    """One line under every table: where its numbers come from."""
+    v = results["versions"]
+    return (
+        f"profile {results['profile']['name']}, seed {results['seed']}, log {results['log']}, {results['n_test']} test requests, "
+        f"{results['minutes']:.0f} min on {results['hardware']}, torch {v['torch']}, transformers {v['transformers']}, "
+        f"trl {v['trl']}, {results['date']}; `{results['command']}`"
+    )
+
+
+def markdown(results: dict) -> str:
+    """The table as Markdown, with its provenance."""
+    frame = table(results).reset_index()
+    lines = ["| " + " | ".join(frame.columns) + " |", "|" + " --- |" * len(frame.columns)]
+    lines += ["| " + " | ".join(map(str, row)) + " |" for row in frame.itertuples(index=False)]
+    return "\n".join(lines) + f"\n\n{provenance(results)}\n"

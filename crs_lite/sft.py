@@ -1,0 +1,97 @@
+"""Supervised stages (alignment, direct SFT, distilled SFT, consolidation): one call of TRL's `SFTTrainer`."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from datasets import Dataset
+from torch.utils.data import DataLoader
+from transformers import PreTrainedModel
+from trl import SFTConfig, SFTTrainer
+
+from .tasks import Example, token_batches
+
+warnings.filterwarnings("ignore", message=".*pin_memory.*")
+logging.getLogger("trl").setLevel(logging.ERROR)
+
+
+class TokenBatches(torch.utils.data.Sampler[list[int]]):
+    """Batches of similar length within a token budget, shuffled anew each epoch."""
+
+    def __init__(self, lengths: Sequence[int], budget: int, seed: int):
+        self.lengths, self.budget, self.seed, self.epoch = lengths, budget, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(token_batches(self.lengths, self.budget, self.seed + self.epoch))
+
+    def __len__(self) -> int:
+        return len(token_batches(self.lengths, self.budget, self.seed))
+
+
+class TokenBudgetTrainer(SFTTrainer):
+    """`SFTTrainer` whose batches hold a number of tokens, not of rows: item pairs are 10 times shorter than contexts."""
+
+    token_budget = 4096
+
+    def get_train_dataloader(self) -> DataLoader:
+        lengths = [len(row) for row in self.train_dataset["input_ids"]]
+        batches = TokenBatches(lengths, self.token_budget, self.args.seed)
+        loader = DataLoader(self.train_dataset, batch_sampler=batches, collate_fn=self.data_collator)
+        return self.accelerator.prepare(loader)
+
+
+def train(
+    model: PreTrainedModel,
+    tokenizer,
+    examples: Sequence[Example],
+    *,
+    epochs: int,
+    lr: float,
+    batch_tokens: int,
+    seed: int,
+    dtype: str = "float32",
+    schedule: str = "cosine",
+) -> list[dict]:
+    """Train in place; returns TRL's log rows (loss, learning rate, tokens). Loss only where an example asks for it."""
+    rows = {
+        "input_ids": [e.ids for e in examples],
+        "labels": [[i if on else -100 for i, on in zip(e.ids, e.loss)] for e in examples],
+    }
+    on_gpu = torch.cuda.is_available()
+    with tempfile.TemporaryDirectory() as scratch:
+        args = SFTConfig(
+            output_dir=scratch,
+            num_train_epochs=epochs,
+            learning_rate=lr,
+            lr_scheduler_type=schedule,
+            warmup_steps=0.03,
+            adam_beta2=0.98,
+            weight_decay=0.01,
+            max_grad_norm=1.0,
+            logging_steps=25,
+            save_strategy="no",
+            report_to="none",
+            seed=seed,
+            use_cpu=not on_gpu,
+            bf16=on_gpu and dtype == "bfloat16",
+            fp16=on_gpu and dtype == "float16",
+            gradient_checkpointing=False,
+            max_length=None,
+            remove_unused_columns=False,
+            dataset_kwargs={"skip_prepare_dataset": True},
+            disable_tqdm=False,
+        )
+        trainer = TokenBudgetTrainer(model=model, args=args, train_dataset=Dataset.from_dict(rows), processing_class=tokenizer)
+        trainer.token_budget = batch_tokens
+        trainer.train()
+        log = list(trainer.state.log_history)
+    model.eval()
+    return log

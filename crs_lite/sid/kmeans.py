@@ -1,0 +1,117 @@
+"""Residual K-means: quantise a vector, then what is left of it, then what is left of that.
+
+Method section "Semantic IDs": three layers, one K-means each, one pass per layer. A new item is placed
+in the existing codebook by nearest centroids alone; nothing is retrained.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import faiss
+import numpy as np
+from scipy.spatial.distance import cdist
+
+from ..errors import CRSError
+from .files import read_arrays, write_arrays
+
+SIZES = (32, 32, 32)  # our choice for 1,000 items: about the square root of the catalogue in every layer
+_CHUNK = 4096  # rows encoded at a time; bounds memory to _CHUNK * size distances
+
+
+class ResidualKMeans:
+    """One codebook a layer. `codebooks[l]` is `(k_l, d)` float32 with `k_l <= sizes[l]`.
+
+    `k_l` is smaller only when a layer has fewer distinct vectors than `sizes[l]`.
+    """
+
+    kind = "kmeans"
+
+    def __init__(self, sizes: tuple[int, ...] = SIZES, seed: int = 0):
+        if not sizes or min(sizes) < 1:
+            raise CRSError(f"codebook sizes {tuple(sizes)}: every layer needs at least one code; use e.g. {SIZES}.")
+        self.sizes, self.seed = tuple(int(k) for k in sizes), int(seed)
+        self.codebooks: list[np.ndarray] = []
+
+    def fit(self, x: np.ndarray) -> ResidualKMeans:
+        """Learn the codebooks from `(N, d)` vectors; the same `x` and seed give the same codebooks."""
+        residual = _matrix(x)
+        if not len(residual):
+            raise CRSError("no item vectors to cluster; the catalogue must hold at least one item.")
+        self.codebooks = []
+        for layer, k in enumerate(self.sizes):
+            self.codebooks.append(_centroids(residual, k, self.seed + layer))
+            residual = residual - self.codebooks[-1][_nearest(residual, self.codebooks[-1])]
+        return self
+
+    def encode(self, x: np.ndarray) -> np.ndarray:
+        """`(n, layers)` int64 codes of seen or unseen `(n, d)` vectors; a row's codes never depend on other rows."""
+        if not self.codebooks:
+            raise CRSError("these codebooks are empty; call fit() before encode().")
+        residual = _matrix(x)
+        if residual.shape[1] != self.codebooks[0].shape[1]:
+            raise CRSError(
+                f"vectors have {residual.shape[1]} dimensions, the codebooks {self.codebooks[0].shape[1]}; "
+                "embed with the model the codebooks were built from."
+            )
+        codes = np.empty((len(residual), len(self.sizes)), dtype=np.int64)
+        for layer, codebook in enumerate(self.codebooks):
+            codes[:, layer] = _nearest(residual, codebook)
+            residual = residual - codebook[codes[:, layer]]
+        return codes
+
+    def reconstruct(self, codes: np.ndarray) -> np.ndarray:
+        """`(n, d)` sum of centroids for `(n, m)` codes; `m` below the number of layers gives the coarser vector."""
+        return sum(self.codebooks[layer][codes[:, layer]] for layer in range(codes.shape[1]))
+
+    def save(self, folder: Path) -> None:
+        """Write `kmeans.safetensors` (the codebooks) and `kmeans.json` (sizes, seed)."""
+        write_arrays(folder / "kmeans.safetensors", {f"layer_{n}": c for n, c in enumerate(self.codebooks)}, {})
+        (folder / "kmeans.json").write_text(json.dumps({"sizes": self.sizes, "seed": self.seed}) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> ResidualKMeans:
+        """Read what `save` wrote. Raises `CRSError` for missing or damaged files."""
+        arrays, _ = read_arrays(folder / "kmeans.safetensors")
+        try:
+            about = json.loads((folder / "kmeans.json").read_text())
+            kmeans = cls(tuple(about["sizes"]), about["seed"])
+            kmeans.codebooks = [arrays[f"layer_{n}"] for n in range(len(kmeans.sizes))]
+        except (OSError, KeyError, TypeError, json.JSONDecodeError) as e:
+            raise CRSError(f"{folder / 'kmeans.json'}: missing or damaged ({e!r}); build the codes again.") from None
+        return kmeans
+
+
+def _matrix(x: np.ndarray) -> np.ndarray:
+    x = np.ascontiguousarray(x, dtype=np.float32)
+    if x.ndim != 2:
+        raise CRSError(f"item vectors have shape {x.shape}; pass one row per item, (n, d).")
+    bad = np.flatnonzero(~np.isfinite(x).all(axis=1))
+    if len(bad):
+        raise CRSError(f"item vectors, row {bad[0]}: not a finite number; mend that item's text and embed again.")
+    return x
+
+
+def _centroids(x: np.ndarray, k: int, seed: int) -> np.ndarray:
+    """`(min(k, distinct rows), d)`: with no more distinct rows than codes, each row is its own centroid."""
+    distinct = np.unique(x, axis=0)
+    if len(distinct) <= k:
+        return distinct
+    kmeans = faiss.Kmeans(
+        x.shape[1], k, niter=25, seed=seed, init_method=faiss.ClusteringInitMethod_KMEANS_PLUS_PLUS,
+        min_points_per_centroid=1,  # small catalogues have few items a centroid: no warning
+        max_points_per_centroid=len(x),  # and large ones are not subsampled
+    )  # fmt: skip
+    kmeans.train(x)
+    return kmeans.centroids.copy()
+
+
+def _nearest(x: np.ndarray, codebook: np.ndarray) -> np.ndarray:
+    """Row numbers of the nearest centroids, `(n,)`; the lower number wins a tie.
+
+    Not faiss: its distances change in the last bits with the number of rows asked at once, and an item
+    encoded alone must get the codes it got among all others.
+    """
+    parts = [cdist(x[s : s + _CHUNK], codebook, "sqeuclidean").argmin(axis=1) for s in range(0, len(x), _CHUNK)]
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)

@@ -1,0 +1,108 @@
+"""Stages that survive a kill: each writes one folder with a manifest, or leaves nothing behind.
+
+A stage's key is the hash of everything it depends on (its settings and the keys of the stages before it). A folder
+whose manifest carries the same key is reused; anything else is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import torch
+
+from .errors import CRSError
+
+MANIFEST = "manifest.json"
+
+
+def versions() -> dict[str, str]:
+    """Library versions that a number may depend on."""
+    return {name: version(name) for name in ("torch", "transformers", "trl", "peft", "faiss-cpu", "tokenizers")}
+
+
+def hardware() -> str:
+    """One line: processor, cores, accelerator."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        model = names[0] if names else model
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no accelerator"
+    return f"{model}, {os.cpu_count()} cores{gpu}"
+
+
+def digest(value) -> str:
+    """sha256 of a JSON-able value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+class Stage:
+    """A finished stage: its folder and what its manifest says."""
+
+    def __init__(self, folder: Path, manifest: dict):
+        self.folder, self.key, self.info = folder, manifest["key"], manifest["info"]
+        self.minutes: float = manifest["minutes"]
+
+    def json(self, name: str):
+        return json.loads((self.folder / name).read_text())
+
+
+class Workspace:
+    """The folder of one run. `run(name, depends, fn)` makes a stage or reuses it."""
+
+    def __init__(self, root: Path, seed: int):
+        self.root, self.seed = root, seed
+
+    def run(self, name: str, depends: dict, fn: Callable[[Path], dict]) -> Stage:
+        """`fn(folder)` fills the folder and returns what the manifest should remember (JSON-able).
+
+        `depends` may hold `Stage`s: their keys stand for them. All random generators are seeded from seed and name.
+        """
+        values = {k: v.key if isinstance(v, Stage) else v for k, v in depends.items()}
+        key = digest({"stage": name, "seed": self.seed, "versions": versions(), **values})
+        folder = self.root / name
+        known = read_manifest(folder)
+        if known and known["key"] == key:
+            return Stage(folder, known)
+        partial = self.root / f"{name}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        print(f"stage {name} ...", flush=True)
+        started = perf_counter()
+        seed_all(int(digest([self.seed, name])[:8], 16))
+        info = fn(partial) or {}
+        manifest = {
+            "stage": name, "key": key, "seed": self.seed, "depends": values, "info": info,
+            "minutes": (perf_counter() - started) / 60, "versions": versions(), "hardware": hardware(),
+        }  # fmt: skip
+        (partial / MANIFEST).write_text(json.dumps(manifest, indent=1, default=str) + "\n")
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)  # the one moment at which the stage begins to exist
+        print(f"stage {name}: {manifest['minutes']:.1f} min", flush=True)
+        return Stage(folder, manifest)
+
+
+def read_manifest(folder: Path) -> dict | None:
+    """A stage's manifest, None if there is none. Raises `CRSError` when it cannot be read."""
+    path = folder / MANIFEST
+    if not path.exists():
+        return None
+    try:
+        manifest = json.loads(path.read_text())
+        return manifest if {"key", "info", "minutes"} <= set(manifest) else None
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise CRSError(f"{path}: damaged manifest; delete the folder {folder} and run again.") from None
+
+
+def seed_all(seed: int) -> None:
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)

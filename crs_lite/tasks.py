@@ -1,0 +1,144 @@
+"""Training pairs: what the model reads and what it must write, as token ids.
+
+Every sequence has one of two shapes. Ranking: `<bos> input <think> reasoning </think> ID <eos>`, with empty reasoning
+where none is asked for. Describing: `<bos> {"sid":"ID"} title <eos>`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .backbones import END_THINK, THINK, token_ids
+from .context import Context, ContextBuilder, escape, item_context
+from .logs import SearchLog, SearchRequest
+from .sid.codes import SemanticIDs
+
+
+@dataclass(frozen=True)
+class Example:
+    """One training sequence; `loss[t]` says whether token t is to be predicted. Both of length T."""
+
+    ids: list[int]
+    loss: list[bool]
+
+
+class Codec:
+    """Requests, items and reasoning <-> token ids, for one log, one set of IDs and one tokenizer."""
+
+    def __init__(self, log: SearchLog, sids: SemanticIDs, tokenizer, context: dict | None = None):
+        self.log, self.sids, self.tokenizer = log, sids, tokenizer
+        self.bos, self.eos, self.pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
+        self.think, self.end_think = token_ids(tokenizer, [THINK, END_THINK])
+        self.builder = ContextBuilder(log, sids.to_string, lambda text: len(self.encode(text)), **(context or {"budget": 320}))
+        self._prompts: dict[int, list[int]] = {}
+
+    def encode(self, text: str) -> list[int]:
+        return self.tokenizer(text, add_special_tokens=False).input_ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return self.tokenizer.decode(ids, clean_up_tokenization_spaces=False)
+
+    @cached_property
+    def sid_ids(self) -> np.ndarray:
+        """Token ids of every item: `(N, 4)`."""
+        names = self.sids.tokens()
+        table = dict(zip(names, token_ids(self.tokenizer, names)))
+        return np.array([[table[t] for t in self.sids.tokens_of(i)] for i in range(len(self.log.items))])
+
+    def context(self, request: SearchRequest) -> Context:
+        return self.builder.build(request)
+
+    def prompt(self, request: SearchRequest) -> list[int]:
+        """`<bos> context <think>`: the model's next token begins its reasoning."""
+        if request.id not in self._prompts:
+            self._prompts[request.id] = [self.bos, *self.encode(self.context(request).to_json()), self.think]
+        return self._prompts[request.id]
+
+    def reasoning(self, text: str) -> list[int]:
+        """`reasoning </think>`; for the empty text just `</think>`: a direct answer."""
+        return [*(self.encode(text) if text else []), self.end_think]
+
+    def answer(self, item: int) -> list[int]:
+        return [*self.sid_ids[item].tolist(), self.eos]
+
+    # -- examples ------------------------------------------------------------------------------
+
+    def ranking(self, prompt: list[int], text: str, item: int, on_prompt: bool = False) -> Example:
+        """A ranking sequence. The loss is on reasoning and ID, with `on_prompt` on the input as well."""
+        tail = self.reasoning(text) + self.answer(item)
+        if not text:  # an empty `<think></think>` is given, not predicted
+            return Example(prompt + tail, [on_prompt] * len(prompt) + [False] + [True] * (len(tail) - 1))
+        return Example(prompt + tail, [on_prompt] * len(prompt) + [True] * len(tail))
+
+    def item_prompt(self, item: int) -> list[int]:
+        return [self.bos, *self.encode(item_context(self.log.items[item])), self.think]
+
+    def sid_prompt(self, item: int) -> list[int]:
+        return [self.bos, *self.encode(f'{{"sid":"{self.sids.to_string(item)}"}}')]
+
+    def title(self, item: int) -> list[int]:
+        return [*self.encode(escape(self.log.items[item].title)), self.eos]
+
+
+def item_to_sid(codec: Codec) -> list[Example]:
+    """Item text -> ID, one per item (paper, alignment)."""
+    return [codec.ranking(codec.item_prompt(i.id), "", i.id) for i in codec.log.items]
+
+
+def sid_to_item(codec: Codec) -> list[Example]:
+    """ID -> title, one per item (paper, alignment)."""
+    out = []
+    for item in codec.log.items:
+        prompt, title = codec.sid_prompt(item.id), codec.title(item.id)
+        out.append(Example(prompt + title, [False] * len(prompt) + [True] * len(title)))
+    return out
+
+
+def specification_to_sid(codec: Codec, describe: Callable[[dict, np.random.Generator], str], n: int, seed: int) -> list[Example]:
+    """Partial-attribute text, in the words of a conclusion, -> ID of an item that has these attributes (our choice).
+
+    Without these pairs the decoder never learns to follow what the reasoning says. Items are drawn by their share of
+    training clicks (plus one), so among items that fit, the popular one is expected first.
+    """
+    rng = np.random.default_rng(seed)
+    clicks = np.ones(len(codec.log.items))
+    np.add.at(clicks, [r.target for r in codec.log.split("train")], 1)
+    out = []
+    for item in rng.choice(len(clicks), size=n, p=clicks / clicks.sum()):
+        facets = codec.log.items[item].facets()
+        keys = rng.permutation(list(facets))[: rng.integers(1, len(facets) + 1)]
+        claims = {k: v for k, v in facets.items() if k in keys}
+        out.append(codec.ranking([codec.bos, codec.think], describe(claims, rng), int(item)))
+    return out
+
+
+def context_to_sid(codec: Codec, requests: Sequence[SearchRequest], reconstruct: bool) -> list[Example]:
+    """Context -> ID without reasoning; with `reconstruct` the context itself is predicted too.
+
+    Context reconstruction is the next-token loss on the context (our reading of the paper). It costs nothing extra,
+    and every past click inside the context becomes one more lesson in context -> ID.
+    """
+    return [codec.ranking(codec.prompt(r), "", r.target, on_prompt=reconstruct) for r in requests]
+
+
+def reasoned(codec: Codec, pairs: Sequence[tuple[SearchRequest, str, int]]) -> list[Example]:
+    """Context -> reasoning and ID: (request, reasoning text, item)."""
+    return [codec.ranking(codec.prompt(r), text, item) for r, text, item in pairs]
+
+
+def token_batches(lengths: Sequence[int], budget: int, seed: int) -> list[list[int]]:
+    """Indices in batches of similar length, at most `budget` tokens each after padding, in random order."""
+    rng = np.random.default_rng(seed)
+    noise = rng.random(len(lengths))
+    order = sorted(range(len(lengths)), key=lambda i: (lengths[i], noise[i]))
+    batches: list[list[int]] = []
+    for i in order:
+        if batches and lengths[i] * (len(batches[-1]) + 1) <= budget:
+            batches[-1].append(i)
+        else:
+            batches.append([i])
+    return [batches[b] for b in rng.permutation(len(batches))]
