@@ -94,7 +94,8 @@ def ranks_of_targets(ranked: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """`ranked (n, k)`, `targets (n,)` -> `(n,)` 0-based rank of each target, `MISS` where it is not in its list."""
     ranked, targets = np.asarray(ranked), np.asarray(targets)
     if ranked.ndim != 2 or targets.shape != ranked.shape[:1]:
-        raise CRSError(f"ranked {ranked.shape} and targets {targets.shape} must be (n, k) and (n,); pass one list a target.")
+        shapes = f"ranked {ranked.shape} and targets {targets.shape}"
+        raise CRSError(f"{shapes} must be (n, k) and (n,); pass one list for each target.")
     if ranked.shape[1] == 0:
         return np.full(len(ranked), MISS, dtype=np.int64)
     hit = ranked == targets[:, None]  # (n, k)
@@ -247,7 +248,8 @@ def evaluate(
 
 def _check_lists(ranked: np.ndarray, shape: tuple[int, int], n_items: int, name: str) -> None:
     if ranked.shape != shape or not np.issubdtype(ranked.dtype, np.integer):
-        raise CRSError(f"ranker {name!r} returned {ranked.dtype} of shape {ranked.shape}; return integers of shape {shape}.")
+        got = f"{ranked.dtype} of shape {ranked.shape}"
+        raise CRSError(f"ranker {name!r} returned {got}; return integers of shape {shape}.")
     pad = ranked == -1
     ordered = np.sort(ranked, axis=1)
     faults = {

@@ -10,29 +10,29 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
+from time import perf_counter
 from typing import Protocol
 
 import numpy as np
 
 from . import backbones, evolve, sft
 from .audit import Parser, audit, facet_values
-from .baselines.bm25 import BM25
+from .baselines.bm25 import BM25, query_leak
 from .baselines.dense import Dense
 from .baselines.popularity import Popularity
-from .context import item_context
-from .evaluate import Evaluation, Ranker, evaluate
+from .context import ContextBuilder, item_context
+from .evaluate import Ranker, evaluate
 from .logs import SearchLog, SearchRequest
 from .profiles import Profile
 from .ranker import CRSRanker, roundtrip
 from .sid.codes import SemanticIDs
 from .sid.embed import item_embeddings, load_embedder
 from .sid.report import report
-from .stages import Stage, Workspace, hardware, versions
+from .stages import Stage, Workspace, hardware, read_manifest, versions
 from .tasks import Codec, context_to_sid, item_to_sid, reasoned, sid_to_item, specification_to_sid
 from .teacher import Evidence, Teacher, TeacherBias
 
 K = 10
-NO_TRUTH = "no truth"
 
 
 class Truth(Protocol):
@@ -103,8 +103,6 @@ class Pipeline:
 
     def _tokenizer_texts(self) -> list[str]:
         """Training text only: item contexts, contexts without their IDs, and the teacher's sentences."""
-        from .context import ContextBuilder
-
         build = ContextBuilder(self.log, lambda _: "", len, budget=10**6, max_skipped=self.profile.max_skipped)
         some = self._sample(self.train, 3000, 4)
         items = [item_context(i) for i in self.log.items] + [i.title for i in self.log.items]
@@ -202,20 +200,29 @@ class Pipeline:
 
     # -- evaluation --------------------------------------------------------------------------------
 
-    def baselines(self) -> list[Ranker]:
-        embedder = load_embedder()
-        x = item_embeddings(self.log, shipped=self.shipped, cache=self.work.root / "embeddings.safetensors")
-        rankers: list[Ranker] = [Popularity(self.log), BM25(self.log), Dense(x, embedder.encode)]
-        if self.truth:
-            rankers += [self.truth.ranker("informed"), self.truth.ranker("oracle")]
-        return rankers
-
     def true_reasoning(self, request: SearchRequest) -> str:
         """What a perfectly informed reader would say of this request, in the teacher's words."""
         return self.teacher.render(request, self.truth.claims(request), np.random.default_rng([self.seed, request.id]))
 
-    def score_stage(self, name: str, stage: Stage, reason: str = "own") -> dict:
-        """One row of the table: metrics of a checkpoint and, where there is a truth, the two probes."""
+    def score_baselines(self) -> list[dict]:
+        """Popularity, BM25, dense and, where there is a truth, both ceilings, on the test requests of this run."""
+
+        def fn(folder: Path) -> dict:
+            embedder = load_embedder()
+            x = item_embeddings(self.log, shipped=self.shipped, cache=self.work.root / "embeddings.safetensors")
+            rankers: list[Ranker] = [Popularity(self.log), BM25(self.log), Dense(x, embedder.encode)]
+            if self.truth:
+                rankers += [self.truth.ranker("informed"), self.truth.ranker("oracle")]
+            rows = [evaluate(r, self.log, self.test, K).model_dump() for r in rankers]
+            (folder / "rows.json").write_text(json.dumps(rows))
+            return {"BM25 HR@10 on validation (query leak)": query_leak(self.log)}
+
+        stage = self.work.run("score-baselines", {"log": self.log_key, "n": self.profile.eval_requests}, fn)
+        self.leak = next(iter(stage.info.values()))
+        return stage.json("rows.json")
+
+    def score(self, name: str, stage: Stage, reason: str = "own") -> dict:
+        """One row of the table: metrics of a checkpoint and, where there is a truth, the two probes (method, section 9)."""
         p = self.profile
         depends = {
             "checkpoint": stage, "reason": reason, "n": p.eval_requests, "max_reasoning": p.max_reasoning,
@@ -224,19 +231,76 @@ class Pipeline:
 
         def fn(folder: Path) -> dict:
             model = backbones.load_model(stage.folder)
-            if self.device != "cpu":
-                model = model.to(self.device)
             ranker = CRSRanker(name, model, self.codec, reason, p.max_reasoning, p.eval_batch)
-            evaluation = evaluate(ranker, self.log, self.test, K)
-            row = {"own": evaluation.to_json()}
+            row = evaluate(ranker, self.log, self.test, K).model_dump()
             if reason == "own":
                 claims = [self.truth.claims(r) for r in self.test] if self.truth else None
-                row["audit"] = audit(Parser(facet_values(self.log)), ranker.thoughts, claims)
+                row["audit"] = audit(ranker.thoughts, claims, Parser(facet_values(self.log)))
                 row["thoughts"] = ranker.thoughts[:20]
-                if self.truth:
-                    probe = CRSRanker(f"{name} + true reasoning", model, self.codec, self.true_reasoning, p.max_reasoning, p.eval_batch)
-                    row["true_reasoning"] = evaluate(probe, self.log, self.test, K).to_json()
+            if self.truth and reason == "own":
+                probe = CRSRanker(f"{name}, true reasoning", model, self.codec, self.true_reasoning, p.max_reasoning, p.eval_batch)
+                row["true_reasoning"] = evaluate(probe, self.log, self.test, K).model_dump()
             (folder / "row.json").write_text(json.dumps(row))
             return {}
 
-        return self.work.run(f"score-{name.replace(' ', '-')}", depends, fn).json("row.json")
+        scored = self.work.run(f"score-{name.replace(' ', '-')}", depends, fn)
+        return {**scored.json("row.json"), "minutes": stage.minutes}
+
+    def run(self) -> dict:
+        """Everything, in order. Returns the results (see `results.py`)."""
+        started = perf_counter()
+        self.prepare()
+        baselines = self.score_baselines()
+        align = self.align()
+        direct, distil = self.direct(align), self.distil(align)
+        explored = self.explore(distil)
+        consolidated = self.consolidate(distil, explored)
+        stages = [
+            self.score("aligned", align, "none"),
+            self.score("direct SFT", direct, "none"),
+            self.score("distilled SFT", distil),
+            self.score("after RL", explored),
+            self.score("after consolidation", consolidated),
+        ]
+        made = [self.ids_stage, self.fresh, align, direct, distil, self.split_stage, explored, consolidated]
+        return {
+            "name": "quickstart",
+            "log": self.log.name,
+            "log_sha256": self.log_key,
+            "synthetic_queries": any(r.synthetic_query for r in self.test),
+            "query_leak": self.leak,
+            "profile": asdict(self.profile),
+            "seed": self.seed,
+            "n_test": len(self.test),
+            "command": self.command,
+            "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+            "versions": versions(),
+            "hardware": hardware(),
+            "minutes": self._total_minutes(),
+            "minutes_this_call": (perf_counter() - started) / 60,
+            "parameters": self.fresh.info,
+            "sid": self.ids_stage.info,
+            "alignment": align.info,
+            "context": self.context_report(),
+            "stage_minutes": {s.folder.name: s.minutes for s in made},
+            "stage_info": {s.folder.name: s.info for s in made},
+            "rl_steps": [json.loads(line) for line in (explored.folder / "steps.jsonl").read_text().splitlines()],
+            "baselines": baselines,
+            "stages": stages,
+        }
+
+    def _total_minutes(self) -> float:
+        """Minutes of all stages, whenever they were made."""
+        return sum(read_manifest(f)["minutes"] for f in sorted(self.work.root.iterdir()) if read_manifest(f))
+
+    def context_report(self) -> dict:
+        """How much of the history survives the token budget: distribution over the test requests."""
+        kept = [len(self.codec.context(r).history) for r in self.test]
+        there = [len(self.log.history(r, 10)) for r in self.test]
+        tokens = [len(self.codec.prompt(r)) for r in self.test]
+        full = [k for k, n in zip(kept, there) if n == 10]
+        return {
+            "median_kept_of_10": float(np.median(full)) if full else None,
+            "kept_quartiles": np.percentile(kept, [0, 25, 50, 75, 100]).tolist(),
+            "tokens_quartiles": np.percentile(tokens, [0, 25, 50, 75, 100]).tolist(),
+        }
