@@ -85,7 +85,7 @@ def open_log(name: str, world: Path, reviews: Path | None, meta: Path | None):
         raise CRSError("--log amazon2023 needs --reviews FILE and --meta FILE.")
     from .adapters import amazon2023
 
-    log, what_it_did = amazon2023.load(reviews, meta)
+    log, what_it_did = amazon2023.load_with_report(reviews, meta)
     print(what_it_did)
     return log, None, None
 

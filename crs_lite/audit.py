@@ -54,16 +54,13 @@ class Parser:
 
     def find(self, value: str) -> dict[str, str]:
         """Key -> the catalogue's spelling, for the keys that have this value; two or more make a mention ambiguous."""
-        return {key: self._spelt(key, escape(value)) for key in self._keys.get(escape(value).lower(), ())}
-
-    def _spelt(self, key: str, text: str) -> str:
-        return self._value.get((key, text)) or self._value[key, text.lower()]
+        exact, text = escape(value), escape(value).lower()
+        return {key: self._value.get((key, exact), self._value[key, text]) for key in self._keys.get(text, ())}
 
     def mentions(self, text: str) -> list[tuple[str, str]]:
         """All (key, value) named outside double quotes, in the order of the text."""
         plain = " " + _QUOTED.sub('"', text) + " "
-        text = plain.lower()
-        plain = plain if len(plain) == len(text) else text  # a few letters change length in lower case
+        text = plain.lower()  # a few letters change their length here; then only the spelling is lost
         found, end = [], 0
         for word in _WORD.finditer(text):
             for length, offset in self._begins.get(word[0], ()):
@@ -74,7 +71,8 @@ class Parser:
                 if keys and not any(map(_INSIDE.match, edges)):
                     end = stop
                     key = _nearest(keys, text, start, stop)
-                    found.append((key, self._spelt(key, plain[start:stop])))
+                    same = self._value[key, text[start:stop]]
+                    found.append((key, self._value.get((key, plain[start:stop]), same)))
                     break
         return found
 

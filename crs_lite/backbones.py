@@ -105,11 +105,12 @@ def save(folder: Path, model: PreTrainedModel, tokenizer=None) -> None:
 
 
 def load_model(folder: str | Path) -> PreTrainedModel:
-    """A model in evaluation mode. Raises `CRSError` naming the folder when it is missing or damaged."""
+    """A model in evaluation mode, on the accelerator if there is one. Raises `CRSError` naming the folder when it is missing or damaged."""
     try:
-        return AutoModelForCausalLM.from_pretrained(folder, attn_implementation="sdpa", dtype=torch.float32).eval()
+        model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="sdpa", dtype=torch.float32)
     except Exception as e:  # the libraries below raise many kinds; the reader needs one sentence
         raise _unreadable(folder, e) from None
+    return model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def load_tokenizer(folder: str | Path):

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import io
 import json
+import zlib
 from bisect import bisect_left
 from collections.abc import Iterable
 from functools import cached_property
@@ -158,7 +159,7 @@ class SearchLog:
 
 
 def _dumps(row: dict) -> str:
-    return json.dumps(row, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":"))
 
 
 def _validated(model: type[BaseModel], row: dict, path: Path, n: int):
@@ -192,7 +193,7 @@ def read_jsonl_gz(path: Path) -> Iterable[dict]:
                 if not isinstance(row, dict):
                     raise CRSError(f"{path}, row {n}: expected a JSON object; mend or drop that row.")
                 yield row
-    except (json.JSONDecodeError, UnicodeDecodeError) as e:
+    except (ValueError, RecursionError) as e:
         raise CRSError(f"{path}, row {n or 1}: not valid JSON ({e}); mend or drop that row.") from None
-    except (EOFError, gzip.BadGzipFile) as e:
+    except (EOFError, OSError, zlib.error) as e:
         raise CRSError(f"{path}, after row {n}: damaged gzip file ({e}); fetch or regenerate it.") from None

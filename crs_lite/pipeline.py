@@ -140,11 +140,12 @@ class Pipeline:
 
         def fn(folder: Path) -> dict:
             model = backbones.load_model(start.folder)
-            rows = examples()
-            log = sft.train(
-                model, self.tokenizer, rows, epochs=p.sft_epochs, lr=p.sft_lr, batch_tokens=p.batch_tokens,
-                seed=self.seed, dtype=p.dtype,
-            )  # fmt: skip
+            rows, log = examples(), []
+            if rows:  # a weak model may get nothing right; then there is nothing to learn from
+                log = sft.train(
+                    model, self.tokenizer, rows, epochs=p.sft_epochs, lr=p.sft_lr, batch_tokens=p.batch_tokens,
+                    seed=self.seed, dtype=p.dtype,
+                )  # fmt: skip
             backbones.save(folder, model)
             (folder / "log.json").write_text(json.dumps(log))
             return {"examples": len(rows)}
@@ -234,7 +235,7 @@ class Pipeline:
             ranker = CRSRanker(name, model, self.codec, reason, p.max_reasoning, p.eval_batch)
             row = evaluate(ranker, self.log, self.test, K).model_dump()
             if reason == "own":
-                claims = [self.truth.claims(r) for r in self.test] if self.truth else None
+                claims = [self.truth.claims(r) if self.truth else {} for r in self.test]
                 row["audit"] = audit(ranker.thoughts, claims, Parser(facet_values(self.log)))
                 row["thoughts"] = ranker.thoughts[:20]
             if self.truth and reason == "own":

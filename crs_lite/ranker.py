@@ -82,17 +82,21 @@ def sample_thoughts(
     return out
 
 
-def roundtrip(model: PreTrainedModel, codec: Codec, batch: int = 64) -> dict[str, float]:
-    """Alignment check over the whole catalogue: item -> ID (HR@1) and ID -> title (share exactly right)."""
+def roundtrip(model: PreTrainedModel, codec: Codec, most: int = 1000, batch: int = 64) -> dict[str, float]:
+    """Alignment check over the catalogue: item -> ID (HR@1 among all items) and ID -> title (share exactly right).
+
+    Of a larger catalogue, `most` items spread evenly over it are tried.
+    """
     trie = Trie.build(codec.sid_ids).to(model.device)
-    n = len(codec.log.items)
-    found = exact = 0
-    for start in range(0, n, batch):
-        items = range(start, min(start + batch, n))
+    tried = np.unique(np.linspace(0, len(codec.log.items) - 1, min(most, len(codec.log.items))).astype(int)).tolist()
+    tried.sort(key=lambda i: len(codec.item_prompt(i)))
+    n, found, exact = len(tried), 0, 0
+    for start in tqdm(range(0, n, batch), desc="item <-> ID", mininterval=5):
+        items = tried[start : start + batch]
         tree = force(plant(model, [codec.item_prompt(i) for i in items], codec.pad), [[codec.end_think]] * len(items), codec.pad)
         first = beam_search(tree, trie, 4)[0][:, 0, 0].tolist()
         found += sum(a == b for a, b in zip(first, items))
         titles = [codec.title(i) for i in items]
         drawn = sample(plant(model, [codec.sid_prompt(i) for i in items], codec.pad), 1, codec.eos, max(map(len, titles)) + 1, 0.0)
         exact += sum(drawn.rows(b, 0) == title for b, title in enumerate(titles))
-    return {"item_to_sid_hr1": found / n, "sid_to_title_exact": exact / n}
+    return {"items_tried": n, "item_to_sid_hr1": found / n, "sid_to_title_exact": exact / n}

@@ -44,7 +44,7 @@ def interval(metric: dict) -> str:
 
 def table(results: dict, metrics: tuple[str, ...] = ("HR@1", "HR@10", "NDCG@10", "MRR")) -> pd.DataFrame:
     """Every system with its intervals, the two probes, and NDCG@10 as a share of the informed ceiling."""
-    ceiling = next((r["metrics"]["NDCG@10"]["value"] for r in results["baselines"] if r["name"] == "informed ceiling"), None)
+    ceiling = next((r["metrics"]["NDCG@10"]["value"] for r in results["baselines"] if r["name"] == "informed"), None)
     out = []
     for r in rows(results):
         line = {"system": r["name"], **{m: interval(r["metrics"][m]) for m in metrics}}
@@ -60,9 +60,9 @@ def table(results: dict, metrics: tuple[str, ...] = ("HR@1", "HR@10", "NDCG@10",
 def gap(results: dict, stage: str) -> dict[str, float] | None:
     """NDCG@10 lost on the way: ceiling -> true reasoning (the decoder) -> own reasoning. None without a truth."""
     by_name = {r["name"]: r for r in rows(results)}
-    if "informed ceiling" not in by_name or "true_reasoning" not in by_name.get(stage, {}):
+    if "informed" not in by_name or "true_reasoning" not in by_name.get(stage, {}):
         return None
-    ceiling = by_name["informed ceiling"]["metrics"]["NDCG@10"]["value"]
+    ceiling = by_name["informed"]["metrics"]["NDCG@10"]["value"]
     true = by_name[stage]["true_reasoning"]["NDCG@10"]["value"]
     own = by_name[stage]["metrics"]["NDCG@10"]["value"]
     return {"ceiling": ceiling, "true reasoning": true, "own reasoning": own, "decoder gap": ceiling - true, "reasoning gap": true - own}

@@ -11,12 +11,14 @@ from pathlib import Path
 import torch
 from datasets import Dataset
 from torch.utils.data import DataLoader
-from transformers import PreTrainedModel
+from tqdm import tqdm
+from transformers import PreTrainedModel, PrinterCallback, ProgressCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from .tasks import Example, token_batches
 
 warnings.filterwarnings("ignore", message=".*pin_memory.*")
+warnings.filterwarnings("ignore", message=".*gradient_checkpointing.*", category=FutureWarning)
 logging.getLogger("trl").setLevel(logging.ERROR)
 
 
@@ -34,6 +36,23 @@ class TokenBatches(torch.utils.data.Sampler[list[int]]):
 
     def __len__(self) -> int:
         return len(token_batches(self.lengths, self.budget, self.seed))
+
+
+class Progress(TrainerCallback):
+    """One calm bar with the loss in it, in place of a dictionary printed every few steps."""
+
+    def on_train_begin(self, args, state, control, **_):
+        self.bar = tqdm(total=state.max_steps, desc="SFT", mininterval=5)
+
+    def on_step_end(self, args, state, control, **_):
+        self.bar.update()
+
+    def on_log(self, args, state, control, logs=None, **_):
+        if logs and "loss" in logs:
+            self.bar.set_postfix_str(f"loss {float(logs['loss']):.3f}", refresh=False)
+
+    def on_train_end(self, args, state, control, **_):
+        self.bar.close()
 
 
 class TokenBudgetTrainer(SFTTrainer):
@@ -87,10 +106,12 @@ def train(
             max_length=None,
             remove_unused_columns=False,
             dataset_kwargs={"skip_prepare_dataset": True},
-            disable_tqdm=False,
         )
         trainer = TokenBudgetTrainer(model=model, args=args, train_dataset=Dataset.from_dict(rows), processing_class=tokenizer)
         trainer.token_budget = batch_tokens
+        for noisy in (ProgressCallback, PrinterCallback):
+            trainer.remove_callback(noisy)
+        trainer.add_callback(Progress())
         trainer.train()
         log = list(trainer.state.log_history)
     model.eval()

@@ -47,7 +47,7 @@ class Evidence:
     """
 
     def __init__(self, log: SearchLog):
-        self.log = log
+        self.log, self._kept = log, None
         self._facets = [item.facets() for item in log.items]
         self._counts: defaultdict[tuple[Fact, str], Counter] = defaultdict(Counter)
         self._overall: defaultdict[str, Counter] = defaultdict(Counter)
@@ -78,7 +78,12 @@ class Evidence:
         return facts[best], chances[best]
 
     def seen(self, request: SearchRequest) -> Seen:
-        """The facts of a request's context."""
+        """The facts of a request's context (the last answer is kept: one text asks many times)."""
+        if self._kept is None or self._kept[0] is not request:
+            self._kept = (request, self._see(request))
+        return self._kept[1]
+
+    def _see(self, request: SearchRequest) -> Seen:
         general: list[Fact] = [("query", request.query)] if request.query.strip() else []
         general.append(("season", (request.place, when(request.time).split()[0])))
         for name, text in self.log.users[request.user].profile.items():
@@ -113,35 +118,51 @@ class TeacherBias:
             raise CRSError(f"teacher bias {self.prior}, {self.overreach}: both are probabilities; keep them in 0 to 1.")
 
 
-# Wording. No sentence starts with a slot (values stand verbatim, so they cannot be capitalised).
+# Wording. A slot that holds a value never starts a sentence: values stand verbatim and cannot be capitalised.
 FACTS = {
-    "query": ("the query is {q}", "the shopper typed {q}", "someone asks for {q}", "the words are {q}",
-              "the request reads {q}", "this search says {q}"),
+    "query": ("the query is {q}", "the shopper typed {q}", "someone asks for {q}", "the request reads {q}",
+              "the words are {q}"),
     "season": ("it is {month}{where}", "it is {month} now{where}", "the calendar{where} says {month}",
-               "the month is {month}{where}", "the season is {month}{where}", "the date{where} falls in {month}"),
+               "the month is {month}{where}", "the season is {month}{where}"),
     "profile": ("the profile lists {field} {v}", "the profile says {field} {v}", "on file is {field} {v}",
                 "we know {field} {v}", "the account shows {field} {v}"),
     "owned": ("the shopper owns {v}", "the profile lists {v}", "among the devices is {v}", "there is {v} at home",
               "already owned is {v}"),
     "history": ("{n} of the recent clicks went to {np}", "recent clicks favour {np}, {n} in all",
-                "the history leans to {np}, {n} clicks of late", "past clicks chose {np} {times}",
-                "clicked {times} of late was {np}"),
+                "the history leans to {np}, clicked {times}", "past clicks chose {np} {times}",
+                "clicked {times} was {np}"),
     "last": ("the last click was {np}", "the last click went to {np}", "just now the click was {np}",
              "the latest click chose {np}", "most recently the click went to {np}"),
 }  # fmt: skip
-PLAIN = ("look for {}", "expect {}", "go for {}", "choose {}", "pick {}")
-CONCLUDE = (*PLAIN, "this calls for {}", "that points to {}", "that suggests {}")
-AGAIN = ("expect {} again", "stay with {}", "keep to {}", "look for {} once more", "this calls for {} again")
+PLAIN = ("look for {c}", "expect {c}", "go for {c}", "choose {c}", "pick {c}")
+CONCLUDE = (*PLAIN, "this calls for {c}", "that points to {c}", "that suggests {c}")
 SO, BUT = (", so ", "; ", ": ", ". So ", ". "), (", but ", ", yet ", "; still, ", ". But ", ". Still, ")
+VERBS = ("calls for", "suggests", "means", "points to")
+SUBJECT = {"query": ("{q}", "the query {q}"), "season": ("{month}{where}", "now {month}{where}"),
+           "profile": ("{field} {v}", "having {field} {v}"), "owned": ("owning {v}", "having {v}")}  # fmt: skip
+FUSED = {  # fact and conclusion in one clause, the shortest wording; for past clicks, where both name the same value
+    kind: [f"{subject} {verb} {{c}}" for subject in subjects for verb in VERBS]
+    for kind, subjects in SUBJECT.items()
+} | {
+    "history": ("stay with {c}, clicked {times} lately", "keep to {c}, clicked {times} before",
+                "expect {c} again, clicked {times}", "look for {c}, chosen {times} lately",
+                "{n} of the recent clicks had {c}"),
+    "last": ("stay with {c}, the last click", "keep to {c}, as last clicked", "look for {c}, like the latest click",
+             "expect {c} again, as just clicked", "the last click says {c}"),
+}  # fmt: skip
 WORDS = {  # facet key -> how a value of it stands in a sentence
     "category": ("category {}", "the {} category"), "brand": ("{}", "brand {}", "the brand {}"),
-    "weather": ("{} weather",), "fits": ("a fit for {}", "something to fit {}"), "audience": ("something for {}",),
+    "weather": ("{}", "gear for {}"), "fits": ("a fit for {}", "something to fit {}"),
+    "audience": ("something for {}",),
     "style": ("the {} style", "style {}"), "range": ("the {} range", "range {}"), "topic": ("topic {}", "the topic {}"),
 }  # fmt: skip
 
 
 class Teacher:
-    """Writes reasoning for training requests of one log; the same text for the same (seed, request)."""
+    """Writes reasoning for training requests of one log; the same text for the same (seed, request).
+
+    A claim needs a fact with P(value | fact) >= `min_support`. Draws of the bias and of the wording are independent.
+    """
 
     def __init__(self, log: SearchLog, evidence: Evidence, bias=TeacherBias(), seed: int = 0, min_support: float = 0.4):
         self.log, self.evidence, self.bias, self.seed, self.min_support = log, evidence, bias, seed, min_support
@@ -187,8 +208,8 @@ class Teacher:
         for key, value in claims.items():
             fact, p = self.evidence.support(request, key, value)
             fact = fact if p >= self.min_support or key in cited else None
-            mate = next((g for g in groups if g[0] == fact and len(g[1]) < 2), None)
-            if mate and rng.random() < 0.75:
+            mate = next((g for g in groups if g[0] == fact and len(g[1]) < 3), None)
+            if mate and (fact or rng.random() < 0.5):
                 mate[1].append(key)
             else:
                 groups.append((fact, [key]))
@@ -197,8 +218,6 @@ class Teacher:
             groups[i : i + 2] = groups[i : i + 2][::-1]
         if not groups or groups == [(None, list(claims))]:  # a bare statement is no reasoning: cite what was asked
             groups = [(self.evidence.seen(request).general[0], list(claims))]
-        for i, (fact, keys) in enumerate(groups):  # cite a fact once
-            groups[i] = (None if fact in [f for f, _ in groups[:i]] else fact, keys)
         return self._clean(claims, lambda: [self._sentence(request, g, claims, rng, len(groups)) for g in groups])
 
     def describe(self, claims: dict[str, str], rng: Rng) -> str:
@@ -207,12 +226,12 @@ class Teacher:
         in_two = len(keys) > 3 or (len(keys) > 1 and rng.random() < 0.3)
         cut = int(rng.integers(1, len(keys))) if in_two else len(keys)
         parts = (keys[:cut], keys[cut:]) if cut < len(keys) else (keys,)
-        return self._clean(claims, lambda: [self._conclude(part, claims, CONCLUDE, rng, True) for part in parts])
+        return self._clean(claims, lambda: [self._plainly(part, claims, CONCLUDE, rng) for part in parts])
 
     def _clean(self, claims: dict[str, str], draw: Callable[[], list[str]]) -> str:
         """The first drawn text that states just the claims; else the barest wording if it does; else the last drawn."""
         known = {k: forms[k] for k, v in claims.items() if k in (forms := self._parser.find(v))}
-        for _ in range(8):
+        for _ in range(12):
             text = " ".join(draw())
             if self._parser.stated(text) == known:
                 return text
@@ -224,27 +243,36 @@ class Teacher:
         options = WORDS.get(key, (f"{name} {{}}", f"{{}} as {name}"))
         if len(self._parser.find(value)) > 1:  # the name must stand beside a value that several keys share
             options = (f"{name} {{}}",)
+        elif value.lower().endswith(name.lower()):  # no "mid-range range"
+            options = [o for o in options if name not in o] or ("{}",)
         return _pick(options, rng).replace("{}", escape(value))
 
-    def _conclude(self, keys: list[str], claims: dict[str, str], wording: Sequence[str], rng: Rng, start: bool) -> str:
+    def _list(self, keys: list[str], claims: dict[str, str], rng: Rng) -> str:
         *words, last = [self._words(key, claims[key], rng) for key in keys]
-        text = _pick(wording, rng).replace("{}", (", ".join(words) + " and " if words else "") + last) + "."
-        return _capital(text) if start else text
+        return (", ".join(words) + " and " if words else "") + last
+
+    def _plainly(self, keys: list[str], claims: dict[str, str], wording: Sequence[str], rng: Rng) -> str:
+        return _capital(_pick(wording, rng).format(c=self._list(keys, claims, rng))) + "."
 
     def _sentence(self, request: SearchRequest, group: tuple, claims: dict[str, str], rng: Rng, n: int) -> str:
         """A fact and what follows from it; in two sentences where a text of `n` groups has room."""
         fact, keys = group
         if fact is None:
-            return self._conclude(keys, claims, PLAIN, rng, True)
-        cite = _capital(self._cite(request, fact, keys, rng))
+            return self._plainly(keys, claims, PLAIN, rng)
+        kind, slots = self._slots(request, fact, keys, rng)
         if not keys:
-            return cite + "."
-        past = fact[0] in ("history", "last")
-        same = past and fact[1][1] == claims[keys[0]]
-        join = _pick([j for j in (BUT if past and not same else SO) if (n > 1 if j[0] != "." else n < 3)], rng)
-        return cite + join + self._conclude(keys, claims, AGAIN if same else CONCLUDE, rng, join == ". ")
+            return _capital(_pick(FACTS[kind], rng).format(**slots)) + "."
+        slots["c"] = self._list(keys, claims, rng)
+        other = kind in ("history", "last") and fact[1][1] != claims[keys[0]]
+        if n > 1 and not other and rng.random() < 0.7:
+            return _capital(_pick(FUSED[kind], rng).format(**slots)) + "."
+        join = _pick([j for j in (BUT if other else SO) if (n > 1 if j[0] != "." else n < 3)], rng)
+        conclusion = _pick(CONCLUDE, rng)
+        text = _pick(FACTS[kind], rng) + join + (_capital(conclusion) if join == ". " else conclusion) + "."
+        return _capital(text.format(**slots))
 
-    def _cite(self, request: SearchRequest, fact: Fact, keys: list[str], rng: Rng) -> str:
+    def _slots(self, request: SearchRequest, fact: Fact, keys: list[str], rng: Rng) -> tuple[str, dict[str, str]]:
+        """The wording that fits the fact, and what stands in its slots."""
         kind, seen = fact
 
         def name(text: str) -> str:  # in quotes when it would read as a statement about another key
@@ -252,17 +280,15 @@ class Teacher:
             return text if {k for k, _ in self._parser.mentions(text)} <= set(keys) else f'"{text}"'
 
         if kind == "query":
-            slots = {"q": '"' + escape(" ".join(seen.split()[:5]), 40) + '"'}
-        elif kind == "season":
-            slots = {"month": name(seen[1]), "where": f" in {name(seen[0])}" if seen[0] else ""}
-        elif kind == "profile":
+            return kind, {"q": '"' + escape(" ".join(seen.split()[:5]), 40) + '"'}
+        if kind == "season":
+            return kind, {"month": name(seen[1]), "where": f" in {name(seen[0])}" if seen[0] else ""}
+        if kind == "profile":
             kind = "owned" if seen[0].lower() in OWNED else kind
-            slots = {"field": name(seen[0].replace("_", " ")), "v": name(seen[1])}
-        else:
-            count = self.evidence.seen(request).clicks[seen]
-            times = {1: "once", 2: "twice"}.get(count, f"{count} times")
-            slots = {"np": self._words(*seen, rng), "n": str(count), "times": times}
-        return _pick(FACTS[kind], rng).format(**slots)
+            return kind, {"field": name(seen[0].replace("_", " ")), "v": name(seen[1])}
+        count = self.evidence.seen(request).clicks[seen]
+        times = {1: "once", 2: "twice"}.get(count, f"{count} times")
+        return kind, {"np": self._words(*seen, rng), "n": str(count), "times": times}
 
 
 def _pick(options: Sequence[str], rng: Rng) -> str:

@@ -203,7 +203,7 @@ def clean(text: str) -> tuple[str, set[str]]:
         if pattern.search(text):
             done.add(what)
             text = pattern.sub(" ", text)
-    text = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Co", "Cn") else c for c in text)
+    text = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn") else c for c in text)
     return " ".join(text.split()), done
 
 

@@ -1,0 +1,194 @@
+"""The baselines against brute force, a BM25 written out by hand, and counts made with a loop."""
+
+import math
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crs_lite.baselines.bm25 import B, BM25, K1, query_leak
+from crs_lite.baselines.dense import Dense
+from crs_lite.baselines.popularity import Popularity
+from crs_lite.baselines.topk import top_k
+from crs_lite.errors import CRSError
+from crs_lite.evaluate import evaluate
+from crs_lite.logs import Item, SearchLog, SearchRequest, User
+
+CORPUS = [
+    ("Red wool parka", "Acme", "coat"),
+    ("Blue parka, warm parka", "Acme", "coat"),
+    ("Phone case red", None, None),
+    ("Case for phone X2", "Zeta", "case"),
+    ("Graphics card 8 GB", "Zeta", None),
+    ("Warm socks (3 pairs)", "Söcke", "sock"),
+    ("ACME glue", "Acme", "glue"),
+]
+
+
+def log_of(corpus, requests=(), n_users=3):
+    items = [Item(id=i, key=str(i), title=t, brand=b, category=c) for i, (t, b, c) in enumerate(corpus)]
+    rows = [
+        SearchRequest(id=n, time=n, user=n % n_users, split=split, query=query, clicked=clicked)
+        for n, (split, query, clicked) in enumerate(requests)
+    ]
+    return SearchLog("shop", items, [User(id=u, key=str(u)) for u in range(n_users)], rows)
+
+
+def asks(*queries):
+    return [SearchRequest(id=n, time=n, user=0, split="test", query=q, clicked=(0,)) for n, q in enumerate(queries)]
+
+
+# -- BM25 --------------------------------------------------------------------------------------
+
+
+def bm25_by_hand(documents: list[list[str]], query: list[str]) -> list[float]:
+    """Lucene's BM25, one term at a time, straight from its definition."""
+    mean_length = sum(map(len, documents)) / len(documents)
+    scores = []
+    for document in documents:
+        total = 0.0
+        for word in query:
+            df = sum(word in other for other in documents)
+            tf = document.count(word)
+            idf = math.log(1 + (len(documents) - df + 0.5) / (df + 0.5))
+            total += idf * tf / (tf + K1 * (1 - B + B * len(document) / mean_length))
+        scores.append(total)
+    return scores
+
+
+DOCUMENTS = [
+    ["red", "wool", "parka", "acme", "coat"],
+    ["blue", "parka", "warm", "parka", "acme", "coat"],
+    ["phone", "case", "red"],
+    ["case", "for", "phone", "x2", "zeta", "case"],
+    ["graphics", "card", "8", "gb", "zeta"],
+    ["warm", "socks", "3", "pairs", "söcke", "sock"],
+    ["acme", "glue", "acme", "glue"],
+]
+
+
+@pytest.mark.parametrize("query", ["parka", "RED case", "acme coat warm", "8", "söcke", "case case", "warm unheardof"])
+def test_bm25_agrees_with_the_formula(query):
+    ranker = BM25(log_of(CORPUS))
+    want = np.array(bm25_by_hand(DOCUMENTS, query.lower().split()))
+    np.testing.assert_allclose(ranker.scores(query), want, rtol=1e-5)
+    matching = [i for i in np.lexsort((np.arange(len(want)), -want)) if want[i] > 0]
+    (got,) = ranker.rank(asks(query), 10)
+    assert got.tolist() == matching + [-1] * (10 - len(matching))
+
+
+def test_bm25_by_a_number():
+    # "wool" is in 1 of 7 documents, once; that document has 5 words, the mean is 35 / 7 = 5.
+    assert sum(map(len, DOCUMENTS)) == 35
+    assert BM25(log_of(CORPUS)).scores("wool")[0] == pytest.approx(math.log(1 + 6.5 / 1.5) / 2.5, rel=1e-6)
+
+
+def test_bm25_ranks_nothing_without_a_known_word():
+    ranker = BM25(log_of(CORPUS))
+    assert (ranker.rank(asks("unheardof", "", "!?"), 4) == -1).all()
+    assert ranker.rank([], 4).shape == (0, 4)
+    assert (BM25(log_of([("!", None, None)])).rank(asks("a"), 2) == -1).all()
+
+
+@given(st.lists(st.text("ab c.", min_size=0, max_size=12), min_size=1, max_size=8), st.text("abc ", max_size=6))
+@settings(max_examples=60, deadline=None)
+def test_bm25_agrees_with_the_formula_on_any_corpus(titles, query):
+    documents = [title.replace(".", " ").split() for title in titles]
+    got = BM25(log_of([(title, None, None) for title in titles])).scores(query)
+    want = bm25_by_hand(documents, query.split()) if any(documents) else [0.0] * len(titles)
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-7)
+
+
+def test_bm25_sees_the_query_only():
+    log = log_of(CORPUS, [("train", "parka", (1,)), ("test", "red", (2,))])
+    other = log_of(CORPUS, [("train", "glue", (6,)), ("test", "red", (0,))])
+    requests = asks("red", "case")
+    assert (BM25(log).rank(requests, 5) == BM25(other).rank(requests[::-1], 5)[::-1]).all()
+
+
+def test_query_leak_is_the_share_found_by_words_alone():
+    found = [("valid", "wool", (0,)), ("valid", "socks", (5,)), ("valid", "glue", (6,))]
+    lost = [("valid", "graphics", (0,))]
+    assert query_leak(log_of(CORPUS, [("train", "red", (4,)), *found, *lost])) == pytest.approx(3 / 4)
+    with pytest.raises(CRSError, match="no valid requests"):
+        query_leak(log_of(CORPUS, [("train", "red", (0,))]))
+
+
+# -- dense -------------------------------------------------------------------------------------
+
+
+def letters(texts):
+    """A made-up encoder: 26 letter counts, not scaled to length 1."""
+    return np.array([[text.lower().count(chr(97 + j)) for j in range(26)] for text in texts], dtype=np.float64)
+
+
+def test_dense_agrees_with_brute_force():
+    rng = np.random.default_rng(0)
+    items = rng.normal(size=(300, 16)) * rng.uniform(0.1, 10, size=(300, 1))
+    table = {f"q{i}": rng.normal(size=16) for i in range(400)}  # more queries than one chunk holds
+    requests = asks(*table, "q3", "q3")
+    got = Dense(items, lambda texts: np.array([table[t] for t in texts])).rank(requests, 12)
+    for request, row in zip(requests, got, strict=True):
+        q = table[request.query]
+        cosine = [float(q @ x) / math.sqrt(float(q @ q) * float(x @ x)) for x in items]
+        assert row.tolist() == sorted(range(300), key=lambda i: -cosine[i])[:12]
+
+
+def test_dense_edges():
+    items = letters([title for title, _, _ in CORPUS])
+    ranker = Dense(items, letters)
+    got = ranker.rank(asks("red wool parka", ""), 10)
+    assert got[0, 0] == 0 and sorted(got[0, :7]) == list(range(7)) and (got[:, 7:] == -1).all()
+    assert got[1, :7].tolist() == list(range(7))  # an all-zero query is equally far from everything
+    assert ranker.rank([], 5).shape == (0, 5)
+    with pytest.raises(CRSError, match="own encoder"):
+        Dense(items[:, :25], letters).rank(asks("red"), 5)
+    with pytest.raises(CRSError, match="finite"):
+        Dense(np.full((2, 3), np.nan), letters)
+
+
+# -- popularity --------------------------------------------------------------------------------
+
+
+def test_popularity_counts_train_clicks_only():
+    rows = [("train", "q", (2,)), ("train", "q", (2, 5)), ("train", "q", (5,)), ("train", "q", (3,))]
+    rows += [("valid", "q", (6,))] * 9 + [("test", "q", (1,))] * 9
+    ranker = Popularity(log_of(CORPUS, rows))
+    assert ranker.clicks.tolist() == [0, 0, 2, 1, 0, 2, 0]
+    got = ranker.rank(asks("a", "b"), 9)
+    assert got.tolist() == [[2, 5, 3, 0, 1, 4, 6, -1, -1]] * 2  # ties, and the never clicked, by id
+
+
+@given(st.lists(st.integers(0, 6), max_size=30), st.lists(st.integers(0, 6), max_size=30))
+@settings(max_examples=50)
+def test_popularity_does_not_see_the_future(train, later):
+    past = [("train", "q", (i,)) for i in train]
+    with_future = log_of(CORPUS, past + [("test", "q", (i,)) for i in later])
+    assert (Popularity(log_of(CORPUS, past)).clicks == Popularity(with_future).clicks).all()
+    assert Popularity(with_future).clicks.tolist() == [train.count(i) for i in range(7)]
+
+
+# -- all ---------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.sampled_from([-math.inf, -1.0, 0.0, 0.5, 2.0]), max_size=12), st.integers(1, 15))
+def test_top_k_agrees_with_sorting(scores, k):
+    order = sorted((i for i, s in enumerate(scores) if s > -math.inf), key=lambda i: (-scores[i], i))[:k]
+    assert top_k(np.array(scores), k).tolist() == order + [-1] * (k - len(order))
+
+
+def test_every_baseline_passes_the_referee():
+    rng = random.Random(0)
+    corpus = [(f"{rng.choice('abcde')}x {rng.choice('vwyz')}y item{i}", rng.choice("PQR"), None) for i in range(60)]
+    rows = []
+    for n in range(150):
+        target = rng.randrange(60)
+        rows.append(("train" if n < 100 else "test", corpus[target][0].split()[n % 2], (target,)))
+    log = log_of(corpus, rows)
+    items = letters([title for title, _, _ in corpus])
+    results = {r.name: evaluate(r, log, log.split("test")) for r in (Popularity(log), BM25(log), Dense(items, letters))}
+    assert list(results) == ["popularity", "bm25", "dense"]
+    # Among some 12 to 15 items that share the target's word, the first 10 hold it far more often than 10 of 60 would.
+    assert results["bm25"].metrics["HR@10"].low > results["popularity"].metrics["HR@10"].high
