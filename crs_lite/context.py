@@ -20,6 +20,7 @@ from .errors import CRSError
 from .logs import Interaction, Item, SearchLog, SearchRequest
 
 ItemView = Literal["title", "sid", "both"]
+_SPECIAL = frozenset('<"\\')
 TEXT_BYTES = 160  # per typed text, after escaping: at worst one byte-level token a byte
 
 MONTHS = ("January February March April May June July August September October November December").split()
@@ -103,6 +104,8 @@ def escape(text: str, max_bytes: int = TEXT_BYTES) -> str:
 
     Cut to `max_bytes` UTF-8 bytes (never inside a character or an escape); lone surrogates become U+FFFD.
     """
+    if text.isascii() and text.isprintable() and not _SPECIAL.intersection(text):
+        return text[:max_bytes]  # nearly all text is like this, and this is a hot spot
     out, size = [], 0
     for char in text[:max_bytes].encode("utf-16", "surrogatepass").decode("utf-16", "replace"):
         piece = "\\u003c" if char == "<" else json.dumps(char, ensure_ascii=False)[1:-1]

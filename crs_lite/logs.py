@@ -193,6 +193,8 @@ def read_jsonl_gz(path: Path) -> Iterable[dict]:
                 if not isinstance(row, dict):
                     raise CRSError(f"{path}, row {n}: expected a JSON object; mend or drop that row.")
                 yield row
+    except CRSError:
+        raise
     except (ValueError, RecursionError) as e:
         raise CRSError(f"{path}, row {n or 1}: not valid JSON ({e}); mend or drop that row.") from None
     except (EOFError, OSError, zlib.error) as e:

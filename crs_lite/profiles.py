@@ -16,7 +16,7 @@ class Profile:
     backbone: str = "tiny"
     arch: str = "llama"
     hidden: int = 160
-    layers: int = 4
+    layers: int = 3
     heads: int = 5
     ffn: int = 448
     vocab: int = 2048  # of the domain tokenizer, before semantic-ID tokens
@@ -24,33 +24,33 @@ class Profile:
     dtype: str = "float32"
     # context
     item_view: str = "sid"
-    context_budget: int = 320
+    context_budget: int = 256
     max_skipped: int = 1
     sid_sizes: tuple[int, int, int] = (32, 32, 32)
     # alignment
     train_requests: int = 100_000  # at most; the most recent ones
-    align_item_epochs: int = 40
-    align_context_epochs: int = 2
+    align_item_epochs: int = 24
+    align_context_epochs: int = 1
     align_lr: float = 2e-3
-    batch_tokens: int = 4096
+    batch_tokens: int = 2560
     # distilled start and consolidation
-    distil_requests: int = 4000
-    sft_epochs: int = 2
-    sft_lr: float = 5e-4
+    distil_requests: int = 5000
+    sft_epochs: int = 1
+    sft_lr: float = 1e-3
     # reinforcement learning
-    rl_steps: int = 120
+    rl_steps: int = 100
     rl_prompts: int = 16
     rl_group: int = 8
     rl_beams: int = 10
-    rl_lr: float = 5e-5
+    rl_lr: float = 1e-4
     rl_temperature: float = 1.0
     rl_kl: float = 0.02
     # self-evolving loop
-    collect_requests: int = 4000
+    collect_requests: int = 3000
     collect_samples: int = 4
     # decoding and evaluation
     max_reasoning: int = 64
-    eval_requests: int = 1500  # a fixed random sample of the test split; 0 = all of it
+    eval_requests: int = 1200  # a fixed random sample of the test split; 0 = all of it
     eval_batch: int = 64
     minutes: str = "40 minutes"  # on two CPU cores, for the marketplace
 

@@ -12,7 +12,7 @@ import torch
 from datasets import Dataset
 from torch.utils.data import DataLoader
 from tqdm import tqdm
-from transformers import PreTrainedModel, PrinterCallback, ProgressCallback, TrainerCallback
+from transformers import PreTrainedModel, PrinterCallback, ProgressCallback, Trainer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from .tasks import Example, token_batches
@@ -59,6 +59,11 @@ class TokenBudgetTrainer(SFTTrainer):
     """`SFTTrainer` whose batches hold a number of tokens, not of rows: item pairs are 10 times shorter than contexts."""
 
     token_budget = 4096
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        """The plain loss. TRL's recomputes logits in chunks, which saves memory when a vocabulary is large; ours is
+        small, and the plain one takes two thirds of the time."""
+        return Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
 
     def get_train_dataloader(self) -> DataLoader:
         lengths = [len(row) for row in self.train_dataset["input_ids"]]

@@ -16,11 +16,13 @@ from .truth import HIDEABLE, Truth
 from .utility import TASTES, Utility, Weights, theta_index
 
 N_ITEMS, N_USERS = 1000, 3600
-FROZEN_SHA256 = ""
+FROZEN_SHA256 = "519103c23130f8ef556d474b41fff734bd9bf3de891300fc8693cb11ee8feb1b"
 __all__ = ["FROZEN_SHA256", "HIDEABLE", "Truth", "Weights", "generate", "load", "save"]
 
 
-def generate(seed: int = 0, n_items: int = N_ITEMS, n_users: int = N_USERS, weights: Weights = Weights()) -> tuple[SearchLog, Truth]:
+def generate(
+    seed: int = 0, n_items: int = N_ITEMS, n_users: int = N_USERS, weights: Weights = Weights()
+) -> tuple[SearchLog, Truth]:
     """A shop of `n_items` items and `n_users` shoppers; the defaults give the frozen one.
 
     About 7 requests a user, split by time. Generation takes time proportional to requests x items.
@@ -55,16 +57,17 @@ def load(folder: Path) -> tuple[SearchLog, Truth]:
         world = json.loads(path.read_text(encoding="utf-8"))
         name, digest, weights = world["name"], world["sha256"], Weights(**world["weights"])
     except OSError:
-        raise CRSError(f"{path}: cannot be read; check the folder, or write it with `python -m crs_lite data`.") from None
+        raise CRSError(f"{path}: cannot be read; check the folder, or run `python -m crs_lite data`.") from None
     except (ValueError, KeyError, TypeError) as e:
         raise CRSError(f"{path}: not the description of a marketplace ({e!r}); regenerate the folder.") from None
     log = SearchLog.load(folder, name)
     if log.digest() != digest:
-        raise CRSError(f"{folder}: items, users or requests differ from the sha256 in world.json; regenerate the folder.")
+        raise CRSError(f"{folder}: its log differs from the sha256 in world.json; regenerate the folder.")
     tastes = []
-    for n, row in enumerate(read_jsonl_gz(folder / "tastes.jsonl.gz"), 1):
+    path = folder / "tastes.jsonl.gz"
+    for n, row in enumerate(read_jsonl_gz(path), 1):
         taste = {name: row.get(name) for name in TASTES}
         if row.get("user") != n - 1 or any(taste[name] not in values for name, values in TASTES.items()):
-            raise CRSError(f"{folder / 'tastes.jsonl.gz'}, row {n}: not the taste of user {n - 1}; regenerate the folder.")
+            raise CRSError(f"{path}, row {n}: not the taste of user {n - 1}; regenerate the folder.")
         tastes.append(taste)
     return log, Truth(log, tastes, weights)

@@ -14,7 +14,7 @@ from ..logs import SearchLog
 from . import FROZEN_SHA256, HIDEABLE, N_ITEMS, N_USERS, Truth, generate, save
 
 SHIPPED = Path(__file__).resolve().parents[2] / "data" / "marketplace"
-CEILINGS: tuple[tuple[str, tuple[str, ...]], ...] = (("oracle", ()), ("informed", ()), *(("informed", (h,)) for h in HIDEABLE))
+CEILINGS = (("oracle", ()), ("informed", ()), *(("informed", (part,)) for part in HIDEABLE))
 
 
 def ceiling(log: SearchLog, truth: Truth, kind: str, hide: tuple[str, ...] = ()) -> dict[str, float]:
@@ -34,9 +34,9 @@ def write(out: Path = SHIPPED, seed: int | None = None, n_items: int | None = No
     log, truth = generate(**made)
     print(f"{log.name}: {len(log.items)} items, {len(log.users)} users, {len(log.requests)} requests, {log.digest()}")
     if frozen and log.digest() != FROZEN_SHA256:
-        raise CRSError(f"marketplace: generated {log.digest()}, frozen {FROZEN_SHA256}; use the numpy of requirements.txt.")
+        raise CRSError(f"marketplace: expected {FROZEN_SHA256}, got another log; use the numpy of requirements.txt.")
     ceilings = {}
-    for kind, hide in tqdm(CEILINGS, desc="ceilings"):
+    for kind, hide in tqdm(CEILINGS, desc="ceilings", file=sys.stderr):
         ceilings[truth.ranker(kind, hide).name] = ceiling(log, truth, kind, hide)
     sizes = {split: len(log.split(split)) for split in ("train", "valid", "test")}
     cold = sum(log.n_past(r) <= 2 for r in log.split("test"))

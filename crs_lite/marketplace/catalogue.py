@@ -28,8 +28,9 @@ def make_items(rng: Rng, n: int) -> list[Item]:
         price = category.price * PRICE_FACTOR[attributes["range"]] * (0.8 + 0.4 * rng.random())
         items.append(
             Item(
-                id=i, key=f"M{i:06d}", title=title, brand=brand, category=category.name, price=round(round(price) - 0.01, 2),
-                sales=round(BEST_SELLER / (1 + int(sales_rank[i])) ** ZIPF), attributes=attributes,
+                id=i, key=f"M{i:06d}", title=title, brand=brand, category=category.name,
+                price=round(round(price) - 0.01, 2), sales=round(BEST_SELLER / (1 + int(sales_rank[i])) ** ZIPF),
+                attributes=attributes,
             )  # fmt: skip
         )
     return items
@@ -98,12 +99,12 @@ def _title(rng: Rng, category: Category, brand: str, attributes: dict[str, str])
         )[form]
     whom = attributes.get("audience")
     to, of = (f" for {whom}", f"{whom}'s ") if whom else ("", "")
-    short = "" if whom else first
+    short, short_last = ("", "") if whom else (first, last)  # titles without an audience have room for the detail
     return (
         f"{brand} {style} {weather}{short}{noun}{last}{to}, {price_range}",
         f"{price_range} {of}{style} {weather}{first}{noun} by {brand}",
         f"{of}{weather}{short}{noun}{last}, {style}, {price_range}, {brand}",
-        f"{brand} {price_range} {first}{weather}{noun}{to}, {style}",
+        f"{brand} {price_range} {first}{weather}{noun}{short_last}{to}, {style}",
     )[form]
 
 

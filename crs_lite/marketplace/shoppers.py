@@ -51,7 +51,9 @@ def rows_of(utility: Utility, profile: dict[str, str], place: str, time: int) ->
     return [int(other)] + [rows[profile.get(kind)] for kind, rows in utility.device_row.items()]
 
 
-def make_log(rng: Rng, name: str, items: list[Item], users: list[User], thetas: np.ndarray, utility: Utility) -> SearchLog:
+def make_log(
+    rng: Rng, name: str, items: list[Item], users: list[User], thetas: np.ndarray, utility: Utility
+) -> SearchLog:
     """Searches of all users in time order. `thetas (n_users,)` are rows of `THETAS`."""
     visits = sorted(v for user in users for v in _visits(rng, user))
     texts = list(QUERIES)
@@ -63,8 +65,9 @@ def make_log(rng: Rng, name: str, items: list[Item], users: list[User], thetas: 
         text = texts[int(np.searchsorted(weight, rng.random() * weight[-1], side="right"))]
         rows = rows_of(utility, users[user].profile, place, time)
         plain = utility.context_utility(text, rows)
-        clicked = int(np.argmax(plain + utility.liked[thetas[user]][utility.cell] + _gumbel(rng, len(items))))
-        tempting = plain + _gumbel(rng, len(items))
+        luck = _gumbel(rng, (2, len(items)))
+        clicked = int(np.argmax(plain + utility.liked[thetas[user]][utility.cell] + luck[0]))
+        tempting = plain + luck[1]
         tempting[clicked] = np.inf
         size = int(rng.integers(4, 7))
         page = np.sort(np.argpartition(-tempting, size)[:size])
@@ -109,6 +112,6 @@ def _draw(rng: Rng, p: np.ndarray) -> int:
     return min(int(np.searchsorted(np.cumsum(p), rng.random() * p.sum(), side="right")), len(p) - 1)
 
 
-def _gumbel(rng: Rng, n: int) -> np.ndarray:
-    """`(n,)` standard Gumbel noise: argmax(u + noise) is a draw from softmax(u)."""
-    return -np.log(-np.log(np.maximum(rng.random(n), 1e-300)))
+def _gumbel(rng: Rng, shape: tuple[int, ...]) -> np.ndarray:
+    """Standard Gumbel noise: argmax(u + noise) is a draw from softmax(u)."""
+    return -np.log(-np.log(np.maximum(rng.random(shape), 1e-300)))

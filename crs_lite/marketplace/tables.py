@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 STYLES = ("minimal", "retro", "bold", "natural")
 RANGES = ("budget", "mid-range", "premium")
 BRANDS = ("Nordfell", "Graypeak", "Brightmoor", "Tidewell", "Oakhaven", "Lumacroft")
-INITIALS = {"Nordfell": "nf", "Graypeak": "gp", "Brightmoor": "bm", "Tidewell": "tw", "Oakhaven": "oh", "Lumacroft": "lc"}
+INITIALS = dict(zip(BRANDS, ("nf", "gp", "bm", "tw", "oh", "lc")))
 DEPARTMENTS = ("outdoor", "gaming", "home", "mobile")
 
 # What a seller writes for a value.
@@ -120,7 +120,9 @@ CATEGORIES = (
     _clothes("trousers", 48, 60, ("trousers", "pants"), ("stretch", "straight-cut", "with belt loops")),
     _clothes("shirt", 48, 35, ("shirt", "top"), ("long-sleeve", "crew-neck", "button-up")),
     _clothes("hat", 42, 25, ("hat", "cap"), ("adjustable", "foldable", "brimmed")),
-    Category("sleeping bag", "outdoor", 24, 110, ("sleeping bag",), ("mummy-shape", "double", "with pillow"), weather=True),
+    Category(
+        "sleeping bag", "outdoor", 24, 110, ("sleeping bag",), ("mummy-shape", "double", "with pillow"), weather=True,
+    ),
     Category("backpack", "outdoor", 26, 80, ("backpack", "rucksack"), ("20 l", "35 l", "roll-top")),
     Category("tent", "outdoor", 26, 240, ("tent", "dome tent"), ("2-person", "4-person", "quick-pitch")),
     Category("graphics card", "gaming", 28, 480, ("graphics card", "GPU"), ("8 GB", "12 GB", "16 GB")),
@@ -128,24 +130,34 @@ CATEGORIES = (
     Category("keyboard", "gaming", 26, 85, ("keyboard", "mechanical keyboard"), ("compact", "full-size", "hot-swap")),
     Category("headset", "gaming", 26, 75, ("headset", "gaming headset"), ("over-ear", "with boom mic", "surround")),
     Category("monitor", "gaming", 26, 260, ("monitor", "display"), ("24-inch", "27-inch", "curved")),
-    Category("controller", "gaming", 30, 60, ("controller", "gamepad"), ("wireless", "with back paddles"), fits="console"),
+    Category(
+        "controller", "gaming", 30, 60, ("controller", "gamepad"), ("wireless", "with back paddles"), fits="console",
+    ),
     Category("console case", "gaming", 27, 30, ("carry case", "travel case"), ("hard-shell", "padded"), fits="console"),
     Category("charging dock", "gaming", 24, 40, ("charging dock", "dock"), ("dual", "with cable tidy"), fits="console"),
-    Category("coffee machine", "home", 28, 210, ("coffee machine", "espresso maker"), ("with grinder", "2-cup", "15-bar")),
+    Category(
+        "coffee machine", "home", 28, 210, ("coffee machine", "espresso maker"), ("with grinder", "2-cup", "15-bar"),
+    ),
     Category("kettle", "home", 26, 45, ("kettle", "water kettle"), ("1.7 l", "gooseneck", "whistling")),
     Category("lamp", "home", 28, 55, ("lamp", "table lamp"), ("dimmable", "clip-on", "with shade")),
     Category("blanket", "home", 27, 40, ("blanket", "throw"), ("130 cm", "150 cm", "tasselled"), weather=True),
     Category("fan", "home", 24, 60, ("fan", "desk fan"), ("oscillating", "3-speed", "quiet"), season="hot weather"),
-    Category("heater", "home", 24, 80, ("heater", "room heater"), ("1500 W", "2000 W", "ceramic"), season="cold weather"),
+    Category(
+        "heater", "home", 24, 80, ("heater", "room heater"), ("1500 W", "2000 W", "ceramic"), season="cold weather",
+    ),
     Category("chef knife", "home", 26, 70, ("chef knife", "kitchen knife"), ("18 cm", "20 cm", "forged")),
     Category("frying pan", "home", 26, 50, ("frying pan", "skillet"), ("24 cm", "28 cm", "non-stick")),
     Category("camera", "mobile", 28, 620, ("camera", "compact camera"), ("20 MP", "24 MP", "with 3x zoom")),
     Category("tripod", "mobile", 26, 70, ("tripod", "camera stand"), ("120 cm", "150 cm", "flexible-leg")),
     Category("earbuds", "mobile", 28, 90, ("earbuds", "in-ear headphones"), ("wireless", "sealed", "with case")),
-    Category("phone case", "mobile", 50, 22, ("case", "phone case"), ("with stand", "shockproof", "slim"), fits="phone"),
+    Category(
+        "phone case", "mobile", 50, 22, ("case", "phone case"), ("with stand", "shockproof", "slim"), fits="phone",
+    ),
     Category("charger", "mobile", 35, 30, ("charger", "fast charger"), ("20 W", "30 W", "with cable"), fits="phone"),
     Category("screen protector", "mobile", 30, 14, ("screen protector",), ("2-pack", "anti-glare"), fits="phone"),
-    Category("laptop sleeve", "mobile", 32, 35, ("sleeve", "laptop sleeve"), ("zipped", "felt", "padded"), fits="laptop"),
+    Category(
+        "laptop sleeve", "mobile", 32, 35, ("sleeve", "laptop sleeve"), ("zipped", "felt", "padded"), fits="laptop",
+    ),
     Category("laptop hub", "mobile", 28, 95, ("hub", "USB hub"), ("6-port", "9-port", "with HDMI"), fits="laptop"),
 )
 DEPARTMENT_OF = {c.name: DEPARTMENTS.index(c.department) for c in CATEGORIES}
@@ -175,17 +187,20 @@ _AMBIGUOUS = (
     # season and profile decide
     Query("jacket", 28, ("jacket",)), Query("coat", 10, ("jacket",)), Query("shoes", 30, ("shoes",)),
     Query("trousers", 18, ("trousers",)), Query("pants", 8, ("trousers",)), Query("shirt", 20, ("shirt",)),
-    Query("hat", 18, ("hat",)), Query("something to wear", 6, _CLOTHES), Query("something light", 8, ("shirt", "trousers")),
-    Query("for the weekend", 6, ("shoes", "backpack")),
-    Query("sleeping bag", 12, ("sleeping bag",)), Query("blanket", 12, ("blanket",)), Query("cosy", 8, ("blanket", "jacket")),
+    Query("hat", 18, ("hat",)), Query("something to wear", 6, _CLOTHES),
+    Query("something light", 8, ("shirt", "trousers")), Query("for the weekend", 6, ("shoes", "backpack")),
+    Query("sleeping bag", 12, ("sleeping bag",)), Query("blanket", 12, ("blanket",)),
+    Query("cosy", 8, ("blanket", "jacket")),
     Query("warm", 10, ("jacket", "hat", "blanket", "heater"), wants={"weather": "cold weather"}),
     Query("cool", 8, ("fan", "shirt"), wants={"weather": "hot weather"}),
-    Query("for this weather", 18, ("jacket", "shirt", "fan", "heater")), Query("climate", 10, ("fan", "heater", "blanket")),
+    Query("for this weather", 18, ("jacket", "shirt", "fan", "heater")),
+    Query("climate", 10, ("fan", "heater", "blanket")),
     # the owned device decides, with the hobby where several kinds of device are possible
     Query("case", 28, ("phone case", "console case")), Query("cover", 16, ("phone case",)),
     Query("charger", 22, ("charger", "charging dock")), Query("dock", 10, ("charging dock", "laptop hub")),
     Query("protection", 12, ("screen protector", "phone case")), Query("screen protector", 10, ("screen protector",)),
-    Query("sleeve", 18, ("laptop sleeve",)), Query("hub", 16, ("laptop hub",)), Query("controller", 16, ("controller",)),
+    Query("sleeve", 18, ("laptop sleeve",)), Query("hub", 16, ("laptop hub",)),
+    Query("controller", 16, ("controller",)),
     Query("for my phone", 8, ("phone case", "charger")), Query("for my laptop", 10, ("laptop sleeve", "laptop hub")),
     Query("for my console", 8, ("controller", "charging dock")),
     # the hobby decides
@@ -206,7 +221,7 @@ _SPECIFIC = (
 def _queries() -> dict[str, Query]:
     rows = list(_AMBIGUOUS)
     rows += [Query(name, 6, (name,)) for group in _SPECIFIC for name in group]
-    for c in CATEGORIES:  # longer ones state a taste, or the audience, outright; many are so rare that training has none
+    for c in CATEGORIES:  # longer ones state a taste or the audience outright; many are too rare to be in training
         rows += [Query(f"{INITIALS[b]} {c.name}", 0.35, (c.name,), wants={"brand": b}) for b in BRANDS]
         rows += [Query(f"{s} {c.name}", 0.35, (c.name,), wants={"style": s}) for s in STYLES]
         rows += [Query(f"{r} {c.name}", 0.35, (c.name,), wants={"range": r}) for r in ("budget", "premium")]

@@ -68,7 +68,7 @@ class _Reader:
     def z(self, query: str, bands: Prior) -> np.ndarray:
         """sum_i exp(u_i) in every state: `(B, gender, phone, laptop, console, 288)`."""
         z = self.utility.base(query)[1]
-        total = z[self.utility.other_row[np.ix_(list(bands), self.genders)]][:, :, None, None, None]
+        total = z[self.utility.other_row[list(bands)][:, self.genders]][:, :, None, None, None]
         for axis, rows in enumerate(self.rows):
             shape = [1] * 5 + [N_THETA]
             shape[2 + axis] = len(rows)
@@ -91,7 +91,7 @@ class _Reader:
         c = u.context[item]
         kind, log_g = u.kind_of_context[c], u.log_g[:, c]
         if kind == "other":
-            fit = log_g[u.other_row[np.ix_(list(bands), self.genders)]][:, :, None, None, None, None]
+            fit = log_g[u.other_row[list(bands)][:, self.genders]][:, :, None, None, None, None]
         else:
             axis = list(u.device_row).index(kind)
             fit = _along(2 + axis, log_g[self.rows[axis]], 6)
@@ -147,7 +147,7 @@ class Truth:
 
     def __init__(self, log: SearchLog, tastes: list[dict[str, str]], weights: Weights = Weights()):
         if len(tastes) != len(log.users):
-            raise CRSError(f"log {log.name!r}: {len(tastes)} tastes for {len(log.users)} users; load both from one folder.")
+            raise CRSError(f"log {log.name!r}: {len(tastes)} tastes for {len(log.users)} users; load them together.")
         self.log, self.tastes, self.weights = log, tastes, weights
         self.utility = Utility(log.items, weights)
         self._codes: dict[str, tuple[list[str], np.ndarray]] = {}  # facet -> its values, the value of each item (or -1)

@@ -1,0 +1,90 @@
+"""House-style figures: Okabe-Ito colours (safe for colour-blind readers), white ground, readable at page width."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from . import results as R
+
+COLOURS = {"blue": "#0072B2", "orange": "#E69F00", "green": "#009E73", "red": "#D55E00", "purple": "#CC79A7",
+           "sky": "#56B4E9", "yellow": "#F0E442", "black": "#000000"}  # fmt: skip
+STYLE = {"figure.dpi": 110, "savefig.facecolor": "white", "figure.facecolor": "white", "font.size": 10,
+         "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "crs"}  # fmt: skip
+
+
+def dot_plot(results: dict, metric: str = "NDCG@10", reference: dict | None = None) -> plt.Figure:
+    """Every system as a dot with its 95 % interval, the ceilings as lines; `reference` (a recorded run) in grey."""
+    rows = R.rows(results)
+    ceilings = {r["name"]: r["metrics"][metric]["value"] for r in rows if r["name"] in ("informed", "oracle")}
+    rows = [r for r in rows if r["name"] not in ceilings]
+    known = {r["name"]: r for r in R.rows(reference)} if reference else {}
+    with plt.rc_context(STYLE):
+        fig, ax = plt.subplots(figsize=(7, 0.42 * len(rows) + 1.2))
+        for y, r in enumerate(reversed(rows)):
+            if r["name"] in known:
+                m = known[r["name"]]["metrics"][metric]
+                ax.plot([m["low"], m["high"]], [y - 0.2, y - 0.2], color="0.7", lw=2)
+                ax.plot(m["value"], y - 0.2, "o", color="0.7", ms=5)
+            m = r["metrics"][metric]
+            colour = COLOURS["blue"] if "audit" in r else COLOURS["orange"] if r in results["stages"] else COLOURS["black"]
+            ax.plot([m["low"], m["high"]], [y, y], color=colour, lw=2)
+            ax.plot(m["value"], y, "o", color=colour, ms=6)
+            if r.get("true_reasoning"):
+                ax.plot(r["true_reasoning"]["metrics"][metric]["value"], y, "D", mfc="none", color=COLOURS["green"], ms=6)
+        for (name, value), style in zip(ceilings.items(), ("--", ":")):
+            ax.axvline(value, color="0.3", ls=style, lw=1)
+            ax.text(value, len(rows) - 0.4, name, ha="center", va="bottom", fontsize=8)
+        ax.set_yticks(range(len(rows)), [r["name"] for r in reversed(rows)])
+        ax.set_xlabel(f"{metric} on the test requests")
+        ax.set_xlim(0, max([*ceilings.values(), *(r["metrics"][metric]["high"] for r in rows)]) * 1.08)
+        fig.tight_layout()
+    return fig
+
+
+def rl_curves(results: dict, window: int = 10) -> plt.Figure:
+    """Rank reward, silent groups and tokens a trajectory over the RL steps (running mean over `window` steps)."""
+    steps = results["rl_steps"]
+    w = max(1, min(window, len(steps) // 2))
+    with plt.rc_context(STYLE):
+        fig, axes = plt.subplots(1, 3, figsize=(8.5, 2.6))
+        panels = (("rank", "rank reward"), ("silent_groups", "silent groups"), ("tokens", "tokens a trajectory"))
+        for ax, (key, label), colour in zip(axes, panels, ("blue", "orange", "green")):
+            values = np.array([s[key] for s in steps])
+            ax.plot(values, color=COLOURS[colour], alpha=0.25, lw=1)
+            smooth = np.convolve(values, np.ones(w) / w, "valid")
+            ax.plot(np.arange(len(smooth)) + (w - 1) / 2, smooth, color=COLOURS[colour], lw=2)
+            ax.set_title(label, fontsize=10)
+            ax.set_xlabel("step")
+            ax.set_ylim(bottom=0)
+        fig.tight_layout()
+    return fig
+
+
+def group_bars(reward: np.ndarray, advantage: np.ndarray, labels: list[str]) -> plt.Figure:
+    """One group of rollouts: its rewards and what GRPO makes of them. reward, advantage `(G,)`."""
+    with plt.rc_context(STYLE):
+        fig, axes = plt.subplots(1, 2, figsize=(8, 0.34 * len(reward) + 1), sharey=True)
+        y = np.arange(len(reward))[::-1]
+        axes[0].barh(y, reward, color=COLOURS["blue"])
+        axes[0].set_xlabel("reward")
+        axes[0].set_yticks(y, labels)
+        axes[1].barh(y, advantage, color=[COLOURS["green"] if a >= 0 else COLOURS["red"] for a in advantage])
+        axes[1].axvline(0, color="black", lw=0.8)
+        axes[1].set_xlabel("advantage")
+        fig.tight_layout()
+    return fig
+
+
+def residual_error(report: dict) -> plt.Figure:
+    """How much of the item vectors each code leaves unexplained (share of variance), layer by layer."""
+    with plt.rc_context(STYLE):
+        fig, ax = plt.subplots(figsize=(4.2, 2.4))
+        errors = [1.0, *report["error"]]
+        ax.plot(range(4), errors, "o-", color=COLOURS["blue"])
+        ax.set_xticks(range(4), ["none", "a", "a b", "a b c"])
+        ax.set_xlabel("codes known")
+        ax.set_ylabel("error left")
+        ax.set_ylim(0, 1.05)
+        fig.tight_layout()
+    return fig
