@@ -53,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     book.add_argument("--no-run", action="store_true", help="only build the pages")
 
     results = sub.add_parser("results", help="print the table of a results file")
+    results.add_argument("--readme", action="store_true", help="write the table of the recorded results into README.md")
     results.add_argument("files", nargs="*", type=Path, help="default: the recorded results of the book")
     return p
 
@@ -137,6 +138,11 @@ def _book(args) -> int:
 def _results(args) -> int:
     from . import results
 
+    if args.readme:
+        recorded = results.load(ROOT / "book" / "results" / "quickstart-laptop.json")
+        readme = ROOT / "README.md"
+        readme.write_text(results.with_block(readme.read_text(), results.markdown(recorded)))
+        return 0
     for path in args.files or sorted((ROOT / "book" / "results").glob("*.json")):
         print(f"{path.name}\n")
         print(results.markdown(results.load(path)))

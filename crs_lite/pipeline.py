@@ -70,7 +70,8 @@ class Pipeline:
         self.pool = self._sample(self.train, p.collect_requests, 1)
         self.taught = self._sample(self.train, p.distil_requests, 2)
         self.test = self._sample(self.log.split("test"), p.eval_requests, 3)
-        self.ids_stage = self.work.run("ids", {"log": self.log_key, "sizes": p.sid_sizes}, self._make_ids)
+        vectors = {} if p.embedder == "minilm" else {"embedder": p.embedder}
+        self.ids_stage = self.work.run("ids", {"log": self.log_key, "sizes": p.sid_sizes, **vectors}, self._make_ids)
         self.sids = SemanticIDs.load(self.ids_stage.folder)
         self.evidence = Evidence(self.log)
         self.teacher = Teacher(self.log, self.evidence, TeacherBias(), self.seed)
@@ -89,8 +90,14 @@ class Pipeline:
         rows = np.random.default_rng(salt).choice(len(requests), n, replace=False)
         return [requests[i] for i in sorted(rows)]
 
+    def embeddings(self) -> np.ndarray:
+        """Item vectors `(N, d)`: shipped with the log where they are, else computed once and kept with the run."""
+        shipped = self.shipped if self.profile.embedder == "minilm" else None
+        cache = self.work.root / f"embeddings-{self.profile.embedder.replace('/', '-')}.safetensors"
+        return item_embeddings(self.log, shipped=shipped, cache=cache, model=self.profile.embedder)
+
     def _make_ids(self, folder: Path) -> dict:
-        x = item_embeddings(self.log, shipped=self.shipped, cache=self.work.root / "embeddings.safetensors")
+        x = self.embeddings()
         sids = SemanticIDs.build(x, self.profile.sid_sizes, seed=0)
         sids.save(folder)
         return report(x, sids)
@@ -129,7 +136,7 @@ class Pipeline:
             )  # fmt: skip
             backbones.save(folder, model)
             (folder / "log.json").write_text(json.dumps(log))
-            return roundtrip(model, codec)
+            return roundtrip(model, codec, p.check_items)
 
         return self.work.run("align", depends, fn)
 
@@ -209,16 +216,15 @@ class Pipeline:
         """Popularity, BM25, dense and, where there is a truth, both ceilings, on the test requests of this run."""
 
         def fn(folder: Path) -> dict:
-            embedder = load_embedder()
-            x = item_embeddings(self.log, shipped=self.shipped, cache=self.work.root / "embeddings.safetensors")
-            rankers: list[Ranker] = [Popularity(self.log), BM25(self.log), Dense(x, embedder.encode)]
+            dense = Dense(self.embeddings(), load_embedder(self.profile.embedder).encode)
+            rankers: list[Ranker] = [Popularity(self.log), BM25(self.log), dense]
             if self.truth:
                 rankers += [self.truth.ranker("informed"), self.truth.ranker("oracle")]
             rows = [evaluate(r, self.log, self.test, K).model_dump() for r in rankers]
             (folder / "rows.json").write_text(json.dumps(rows))
             return {"BM25 HR@10 on validation (query leak)": query_leak(self.log)}
 
-        stage = self.work.run("score-baselines", {"log": self.log_key, "n": self.profile.eval_requests}, fn)
+        stage = self.work.run("score-baselines", {"ids": self.ids_stage, "log": self.log_key, "n": self.profile.eval_requests}, fn)
         self.leak = next(iter(stage.info.values()))
         return stage.json("rows.json")
 

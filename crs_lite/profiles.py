@@ -26,6 +26,7 @@ class Profile:
     item_view: str = "sid"
     context_budget: int = 256
     max_skipped: int = 1
+    embedder: str = "minilm"  # or a sentence-transformers name such as BAAI/bge-small-en-v1.5, where a hub is reachable
     sid_sizes: tuple[int, int, int] = (32, 32, 32)
     # alignment
     train_requests: int = 100_000  # at most; the most recent ones
@@ -33,6 +34,7 @@ class Profile:
     align_context_epochs: int = 1
     align_lr: float = 2e-3
     batch_tokens: int = 2560
+    check_items: int = 1000  # how many items the item <-> ID check tries
     # distilled start and consolidation
     distil_requests: int = 5000
     sft_epochs: int = 1
@@ -59,21 +61,21 @@ _LAPTOP = Profile("laptop")
 
 PROFILES: dict[str, Profile] = {
     "smoke": replace(
-        _LAPTOP, name="smoke", hidden=64, layers=2, heads=2, ffn=128, vocab=1024, train_requests=600,
-        align_item_epochs=2, align_context_epochs=1, distil_requests=200, sft_epochs=1, rl_steps=3, rl_prompts=4,
-        rl_group=4, collect_requests=60, collect_samples=2, eval_requests=100,
+        _LAPTOP, name="smoke", hidden=64, layers=2, heads=2, ffn=128, vocab=1024, train_requests=300,
+        align_item_epochs=1, check_items=100, distil_requests=100, rl_steps=2, rl_prompts=4, rl_group=4,
+        collect_requests=40, collect_samples=2, eval_requests=100, minutes="2 minutes",
     ),
     "laptop": _LAPTOP,
     "colab": replace(
         _LAPTOP, name="colab", backbone="HuggingFaceTB/SmolLM2-135M-Instruct", lora_rank=32, dtype="float16",
-        context_budget=640, align_item_epochs=20, align_lr=5e-4, sft_lr=2e-4, rl_lr=1e-5, rl_steps=150,
+        context_budget=640, align_lr=5e-4, sft_lr=2e-4, rl_lr=1e-5, minutes="unknown: never run",
     ),
     "gpu": replace(
         _LAPTOP, name="gpu", hidden=256, layers=6, heads=8, ffn=704, vocab=4096, align_item_epochs=60,
-        align_context_epochs=6, distil_requests=8000, rl_steps=600, rl_prompts=32, collect_requests=12_000,
-        eval_requests=0, eval_batch=256,
+        align_context_epochs=6, distil_requests=12_000, rl_steps=600, rl_prompts=32, collect_requests=12_000,
+        eval_requests=0, eval_batch=256, minutes="unknown: never run",
     ),
-}
+}  # fmt: skip
 
 
 def get_profile(name: str, **changes) -> Profile:

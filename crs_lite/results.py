@@ -84,3 +84,12 @@ def markdown(results: dict) -> str:
     lines = ["| " + " | ".join(frame.columns) + " |", "|" + " --- |" * len(frame.columns)]
     lines += ["| " + " | ".join(map(str, row)) + " |" for row in frame.itertuples(index=False)]
     return "\n".join(lines) + f"\n\n{provenance(results)}\n"
+
+
+def with_block(text: str, block: str) -> str:
+    """`text` with everything between its results markers replaced. Raises `CRSError` when the markers are missing."""
+    begin, end = "<!-- results:begin -->", "<!-- results:end -->"
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise CRSError(f"README.md: the lines {begin} and {end} must each stand once; put them back.")
+    head, rest = text.split(begin)
+    return head + begin + "\n" + block + end + rest.split(end)[1]

@@ -317,9 +317,9 @@ def test_claims_are_likely_values(shop):
 
 
 def test_other_worlds(tmp_path):
-    write(tmp_path, seed=3, n_items=3000, n_users=40)
+    write(tmp_path, seed=3, n_items=3000, n_users=20)
     log, truth = load(tmp_path)
-    assert len(log.items) == 3000 == len({i.title for i in log.items}) and log.name == "marketplace-3-3000-40"
+    assert len(log.items) == 3000 == len({i.title for i in log.items}) and log.name == "marketplace-3-3000-20"
     assert log.digest() != FROZEN_SHA256
     test = log.split("test")
     assert truth.ranker("informed", ("device",)).rank(test, 10).shape == (len(test), 10)

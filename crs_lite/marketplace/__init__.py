@@ -25,7 +25,7 @@ def generate(
 ) -> tuple[SearchLog, Truth]:
     """A shop of `n_items` items and `n_users` shoppers; the defaults give the frozen one.
 
-    About 7 requests a user, split by time. Generation takes time proportional to requests x items.
+    About 6 requests a user, split by time. Generation takes time proportional to requests x items.
     """
     if n_items < 100 or n_users < 1:
         raise CRSError(f"a marketplace of {n_items} items and {n_users} users is too small; use at least 100 and 1.")

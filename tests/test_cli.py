@@ -1,0 +1,59 @@
+"""The command line: it explains itself, and wrong input costs one clear sentence."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from crs_lite.__main__ import main
+
+
+def one_sentence(capsys, argv):
+    assert main(argv) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: ") and "\n" not in error and "Traceback" not in error
+    return error
+
+
+def test_help_names_every_command():
+    text = subprocess.run([sys.executable, "-m", "crs_lite", "--help"], capture_output=True, text=True, check=True).stdout
+    for word in ("data", "run", "book", "results", "examples"):
+        assert word in text
+
+
+def test_unknown_profile(capsys):
+    assert "smoke, laptop, colab, gpu" in one_sentence(capsys, ["run", "--profile", "desktop"])
+
+
+def test_unknown_budget(capsys):
+    assert "profiles.py" in one_sentence(capsys, ["run", "--set", "sped=3"])
+
+
+def test_missing_log_files(capsys, tmp_path):
+    assert "--reviews FILE" in one_sentence(capsys, ["run", "--log", "amazon2023"])
+    error = one_sentence(capsys, ["run", "--log", "amazon2023", "--reviews", str(tmp_path / "r.jsonl"), "--meta", str(tmp_path / "m.jsonl")])
+    assert "m.jsonl" in error or "r.jsonl" in error
+
+
+def test_missing_world(capsys, tmp_path):
+    assert "world.json" in one_sentence(capsys, ["run", "--world", str(tmp_path)])
+
+
+def test_malformed_row_names_file_and_row(capsys, tmp_path):
+    meta, reviews = tmp_path / "m.jsonl", tmp_path / "r.jsonl"
+    meta.write_text(json.dumps({"parent_asin": "A", "title": "Saw blade", "store": "Bosch"}) + "\n{oops\n")
+    reviews.write_text("")
+    error = one_sentence(capsys, ["run", "--log", "amazon2023", "--reviews", str(reviews), "--meta", str(meta)])
+    assert "m.jsonl" in error and "row 2" in error
+
+
+def test_damaged_results_file(capsys, tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text("{")
+    assert "x.json" in one_sentence(capsys, ["results", str(path)])
+
+
+@pytest.mark.parametrize("argv", [["results", "nowhere.json"], ["book", "--profile", "moon"]])
+def test_other_wrong_words(capsys, argv):
+    one_sentence(capsys, argv)

@@ -1,0 +1,62 @@
+"""What is written down agrees with the recorded results, and the recorded results with what they must show."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from crs_lite import results
+from crs_lite.marketplace import FROZEN_SHA256
+
+ROOT = Path(__file__).resolve().parent.parent
+RECORDED = results.load(ROOT / "book" / "results" / "quickstart-laptop.json")
+
+
+def test_readme_shows_the_recorded_table():
+    text = (ROOT / "README.md").read_text()
+    assert text == results.with_block(text, results.markdown(RECORDED))
+
+
+def test_the_record_is_of_the_frozen_world_and_says_how_it_was_made():
+    assert RECORDED["log_sha256"] == FROZEN_SHA256
+    for key in ("command", "seed", "versions", "hardware", "minutes", "profile", "date"):
+        assert RECORDED[key] or RECORDED[key] == 0
+    assert RECORDED["profile"]["name"] == "laptop"
+
+
+def test_alignment_is_good_enough_to_build_on():
+    assert RECORDED["alignment"]["items_tried"] == 1000
+    assert RECORDED["alignment"]["item_to_sid_hr1"] >= 0.99
+    assert RECORDED["alignment"]["sid_to_title_exact"] >= 0.95
+    assert RECORDED["context"]["median_kept_of_10"] >= 8
+
+
+def test_every_metric_follows_from_the_recorded_ranks():
+    """The ranks are the raw data: recompute HR@1 and NDCG@10 from them by the formula."""
+    from math import log2
+
+    for row in results.rows(RECORDED):
+        ranks = [r for r in row["ranks"] if r is not None]
+        n = len(row["ranks"])
+        assert n == RECORDED["n_test"]
+        assert row["metrics"]["HR@1"]["value"] == pytest.approx(sum(r == 0 for r in ranks) / n)
+        assert row["metrics"]["NDCG@10"]["value"] == pytest.approx(sum(1 / log2(r + 2) for r in ranks if r < 10) / n)
+
+
+def test_the_system_beats_what_does_not_read_the_context():
+    value = {r["name"]: r["metrics"]["NDCG@10"]["value"] for r in results.rows(RECORDED)}
+    for baseline in ("popularity", "BM25", "dense"):
+        name = next(n for n in value if n.lower() == baseline.lower())
+        assert value["after consolidation"] > value[name]
+    assert value["after consolidation"] <= value["informed"]
+
+
+def test_no_measured_number_is_typed_into_the_prose_of_a_notebook():
+    for path in (ROOT / "book").glob("*.ipynb"):
+        for cell in json.loads(path.read_text())["cells"]:
+            if cell["cell_type"] == "markdown":
+                text = re.sub(r"\$\$.*?\$\$|\$.*?\$|`.*?`", "", "".join(cell["source"]), flags=re.S)
+                # "1.0 million" sizes of the paper's models are facts with a source; decimals of ours are not typed
+                typed = re.findall(r"\d+\.\d+ ?%|\b0\.\d{2,}|\d+ ?%", text)
+                assert not typed, f"{path.name}: {typed}"
