@@ -7,10 +7,9 @@ Jupyter Book is the renderer, and it never executes anything.
 from __future__ import annotations
 
 import ast
-import json
+import copy
 import math
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -32,6 +31,7 @@ from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
 
 from .errors import CRSError
 from .profiles import get_profile
+from .stages import hardware
 
 ROOT = Path(__file__).resolve().parent.parent
 HEADLINE_MIME = "application/x-crs-headline+json"
@@ -78,7 +78,6 @@ def headline(name: str, value: float) -> None:
     value = float(value)
     if not math.isfinite(value):
         raise CRSError(f"headline {name!r} is {value}; record a finite number.")
-    # a string, not a dict: notebooks store any JSON here, but IPython warns about types it does not know
     display({HEADLINE_MIME: {"name": name, "value": value}, "text/plain": f"{name}: {value:.4g}"}, raw=True)
 
 
@@ -89,7 +88,6 @@ def headlines(notebook: NotebookNode) -> dict[str, float]:
         for output in cell.get("outputs", []):
             record = output.get("data", {}).get(HEADLINE_MIME)
             if record is not None:
-                record = json.loads(record) if isinstance(record, str) else record
                 found[record["name"]] = record["value"]
     return found
 
@@ -142,11 +140,15 @@ def check_parameters(notebook: NotebookNode, path: Path, parameters: dict[str, o
 
 
 def without_added_cells(notebook: NotebookNode) -> NotebookNode:
-    """A copy without the cells papermill added, and without its metadata."""
-    clean = nbformat.from_dict(notebook)
+    """A copy of an executed notebook without what running added: papermill's cells, and the records of the run.
+
+    This is the form in which a run is committed.
+    """
+    clean = copy.deepcopy(notebook)
     clean.cells = [c for c in clean.cells if not ADDED_TAGS & set(c.metadata.get("tags", []))]
     for part in (clean, *clean.cells):
-        part.metadata.pop("papermill", None)
+        for record in ("papermill", "crs", "execution"):
+            part.metadata.pop(record, None)
     return clean
 
 
@@ -184,17 +186,16 @@ class PeakMemory:
 
 
 @contextmanager
-def _importable(root: Path) -> Iterator[None]:
-    """Let kernels, which start in the notebook's folder, import the package of this checkout."""
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), before]))
+def _kernel_environment() -> Iterator[None]:
+    """Kernels start in the notebook's folder: let them import this checkout; and tqdm need not ask for widgets."""
+    before = os.environ.copy()
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), before.get("PYTHONPATH")]))
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [before.get("PYTHONWARNINGS"), "ignore:IProgress not found"]))
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def execute(path: Path, output: Path, profile: str, *, root: Path = ROOT) -> NotebookRun:
@@ -208,11 +209,12 @@ def execute(path: Path, output: Path, profile: str, *, root: Path = ROOT) -> Not
     output.parent.mkdir(parents=True, exist_ok=True)
     output.unlink(missing_ok=True)
     error, start = None, time.perf_counter()
-    with PeakMemory() as memory, _importable(ROOT):
+    with PeakMemory() as memory, _kernel_environment():
         try:
             papermill.execute_notebook(
-                str(path), str(output), parameters, cwd=str(path.parent), progress_bar={"desc": chapter}
-            )
+                str(path), str(output), parameters, cwd=str(path.parent), progress_bar={"desc": chapter},
+                extra_arguments=["--log-level=ERROR"],  # of the kernel: its warnings are not about the notebook
+            )  # fmt: skip
         except PapermillExecutionError as e:
             error = f"{e.ename}: {_first_line(e.evalue)}"
         except Exception as e:  # a kernel that dies or cannot start must not keep the other chapters from running
@@ -237,19 +239,6 @@ def _failed_cell(notebook: NotebookNode) -> str:
         if any(output.output_type == "error" for output in cell.get("outputs", [])):
             return f"cell {number}"
     return "outside any cell"
-
-
-def hardware() -> str:
-    """The machine in words: cores, processor, memory, and the GPU when there is one."""
-    import torch
-
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists() and (match := re.search(r"^model name\s*: (.+)$", cpuinfo.read_text(), re.M)):
-        name = match[1].strip()
-    words = f"{len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, 'cpu_affinity') else os.cpu_count()}"
-    words += f" CPU cores ({name}), {psutil.virtual_memory().total / 2**30:.0f} GiB memory"
-    return words + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU")
 
 
 # -- rendering -------------------------------------------------------------------------------------
@@ -300,14 +289,14 @@ def render(out: Path, executed: dict[str, Path] | None = None, *, root: Path = R
 
 
 def build(profile: str, out: Path, *, run_notebooks: bool = True, root: Path = ROOT) -> BookReport:
-    """Run every notebook at `profile` into `out/notebooks`, then render the pages into `out/html`.
+    """Run every notebook at `profile` into `out/profile/notebooks`, then render the pages into `out/profile/html`.
 
     `smoke` pages show the committed notebooks, other profiles the run just made (or, with `run_notebooks=False`,
-    the run found in `out/notebooks`). A failing notebook does not stop the others: see `BookReport.ok`.
+    the run found in `out/profile/notebooks`). A failing notebook does not stop the others: see `BookReport.ok`.
     Raises `CRSError` for an unknown profile, a notebook without a proper parameters cell, or no run to show.
     """
     get_profile(profile)
-    out = out.resolve()
+    out = out.resolve() / profile
     out.mkdir(parents=True, exist_ok=True)
     chapters = {path.relative_to(root).with_suffix("").as_posix(): path for path in notebooks(root)}
     outputs = {chapter: out / "notebooks" / f"{chapter}.ipynb" for chapter in chapters}

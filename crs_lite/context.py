@@ -175,12 +175,12 @@ class ContextBuilder:
             query=request.query,
         )
         profile = {} if "profile" in self.hide else self.log.users[request.user].profile
-        # Sizes of single interactions are remembered, so the exact count below is rarely needed twice.
+        # Remembered sizes of single interactions say where to start; the exact count below decides.
         room = self.budget - self.n_tokens(Context(profile=profile, request=now).to_json())
         keep = 0
         while keep < len(past) and (room := room - self._size(past[-1 - keep])) >= 0:
             keep += 1
-        past = past[max(0, len(past) - keep - 1) :]  # one more than the estimate allows: the exact count decides
+        past = past[len(past) - keep :] if keep else past[-1:]
         while True:
             context = Context(profile=profile, history=tuple(past), request=now)
             if self.n_tokens(context.to_json()) <= self.budget:
@@ -200,7 +200,7 @@ class ContextBuilder:
 
     def _size(self, past: Past) -> int:
         if past not in self._sizes:
-            self._sizes[past] = self.n_tokens(_json(past)) + 1  # 1 for the comma
+            self._sizes[past] = self.n_tokens(_json(past)) - 1  # its brackets and comma share tokens with its neighbours
         return self._sizes[past]
 
 

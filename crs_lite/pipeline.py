@@ -119,7 +119,7 @@ class Pipeline:
 
     def align(self) -> Stage:
         p = self.profile
-        fields = ("align_item_epochs", "align_context_epochs", "align_lr", "batch_tokens", "dtype")
+        fields = ("align_item_epochs", "align_context_epochs", "align_reconstruct", "align_lr", "batch_tokens", "dtype")
         depends = {"backbone": self.fresh, **self.context_key, **{f: getattr(p, f) for f in fields}}
 
         def fn(folder: Path) -> dict:
@@ -127,9 +127,10 @@ class Pipeline:
             codec, log = self.codec, []
             # The trainer repeats its data for `align_context_epochs`; item pairs must be seen more often than that.
             repeat = max(1, p.align_item_epochs // p.align_context_epochs)
-            pairs = (item_to_sid(codec) + sid_to_item(codec)) * repeat
+            # Spelling a title is harder than naming an ID, so it gets half as many lessons again.
+            pairs = item_to_sid(codec) * repeat + sid_to_item(codec) * (repeat + repeat // 2)
             spec = specification_to_sid(codec, self.teacher.describe, len(self.log.items) * repeat, self.seed)
-            contexts = context_to_sid(codec, self.train, reconstruct=True)
+            contexts = context_to_sid(codec, self.train, p.align_reconstruct)
             log = sft.train(
                 model, self.tokenizer, pairs + spec + contexts, epochs=p.align_context_epochs, lr=p.align_lr,
                 batch_tokens=p.batch_tokens, seed=self.seed, dtype=p.dtype,
@@ -162,7 +163,7 @@ class Pipeline:
     def direct(self, start: Stage) -> Stage:
         """Direct SFT: context -> ID without reasoning, on the same requests as the distilled start."""
         return self._sft(
-            "direct", start, {"n": self.profile.distil_requests}, lambda: context_to_sid(self.codec, self.taught, False)
+            "direct", start, {"n": self.profile.distil_requests}, lambda: context_to_sid(self.codec, self.taught)
         )
 
     def distil(self, start: Stage) -> Stage:

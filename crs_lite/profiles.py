@@ -29,22 +29,23 @@ class Profile:
     embedder: str = "minilm"  # or a sentence-transformers name such as BAAI/bge-small-en-v1.5, where a hub is reachable
     sid_sizes: tuple[int, int, int] = (32, 32, 32)
     # alignment
-    train_requests: int = 100_000  # at most; the most recent ones
+    train_requests: int = 12_000  # at most; the most recent ones (their histories reach further back)
     align_item_epochs: int = 24
-    align_context_epochs: int = 1
+    align_context_epochs: int = 2
+    align_reconstruct: float = 0.2  # share of contexts that are predicted whole
     align_lr: float = 2e-3
     batch_tokens: int = 2560
     check_items: int = 1000  # how many items the item <-> ID check tries
     # distilled start and consolidation
-    distil_requests: int = 5000
+    distil_requests: int = 4000
     sft_epochs: int = 1
-    sft_lr: float = 1e-3
+    sft_lr: float = 6e-4
     # reinforcement learning
-    rl_steps: int = 100
+    rl_steps: int = 80
     rl_prompts: int = 16
     rl_group: int = 8
     rl_beams: int = 10
-    rl_lr: float = 1e-4
+    rl_lr: float = 6e-5
     rl_temperature: float = 1.0
     rl_kl: float = 0.02
     # self-evolving loop
@@ -62,7 +63,7 @@ _LAPTOP = Profile("laptop")
 PROFILES: dict[str, Profile] = {
     "smoke": replace(
         _LAPTOP, name="smoke", hidden=64, layers=2, heads=2, ffn=128, vocab=1024, train_requests=300,
-        align_item_epochs=1, check_items=100, distil_requests=100, rl_steps=2, rl_prompts=4, rl_group=4,
+        align_item_epochs=1, align_context_epochs=1, check_items=100, distil_requests=100, rl_steps=2, rl_prompts=4, rl_group=4,
         collect_requests=40, collect_samples=2, eval_requests=100, minutes="2 minutes",
     ),
     "laptop": _LAPTOP,
@@ -72,7 +73,7 @@ PROFILES: dict[str, Profile] = {
     ),
     "gpu": replace(
         _LAPTOP, name="gpu", hidden=256, layers=6, heads=8, ffn=704, vocab=4096, align_item_epochs=60,
-        align_context_epochs=6, distil_requests=12_000, rl_steps=600, rl_prompts=32, collect_requests=12_000,
+        align_context_epochs=6, train_requests=100_000, distil_requests=12_000, rl_steps=600, rl_prompts=32, collect_requests=12_000,
         eval_requests=0, eval_batch=256, minutes="unknown: never run",
     ),
 }  # fmt: skip

@@ -6,6 +6,7 @@ where none is asked for. Describing: `<bos> {"sid":"ID"} title <eos>`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,9 @@ from .backbones import END_THINK, THINK, token_ids
 from .context import Context, ContextBuilder, escape, item_context
 from .logs import SearchLog, SearchRequest
 from .sid.codes import SemanticIDs
+
+# Typed text holds no raw quote, so this can only be the key itself.
+_CLICKED = re.compile(r'"clicked":\[(.*?)\]')
 
 
 @dataclass(frozen=True)
@@ -35,9 +39,12 @@ class Codec:
         self.think, self.end_think = token_ids(tokenizer, [THINK, END_THINK])
         self.builder = ContextBuilder(log, sids.to_string, lambda text: len(self.encode(text)), **(context or {"budget": 320}))
         self._prompts: dict[int, list[int]] = {}
+        self._last = ("", [])
 
     def encode(self, text: str) -> list[int]:
-        return self.tokenizer(text, add_special_tokens=False).input_ids
+        if text != self._last[0]:  # a context is counted first and encoded next: once is enough
+            self._last = (text, self.tokenizer(text, add_special_tokens=False).input_ids)
+        return list(self._last[1])
 
     def decode(self, ids: Sequence[int]) -> str:
         return self.tokenizer.decode(ids, clean_up_tokenization_spaces=False)
@@ -67,12 +74,22 @@ class Codec:
 
     # -- examples ------------------------------------------------------------------------------
 
-    def ranking(self, prompt: list[int], text: str, item: int, on_prompt: bool = False) -> Example:
-        """A ranking sequence. The loss is on reasoning and ID, with `on_prompt` on the input as well."""
+    def ranking(self, prompt: list[int], text: str, item: int, loss_on_prompt: list[bool] | None = None) -> Example:
+        """A ranking sequence. The loss is on reasoning and ID, and on the prompt where `loss_on_prompt` says so."""
         tail = self.reasoning(text) + self.answer(item)
+        head = loss_on_prompt or [False] * len(prompt)
         if not text:  # an empty `<think></think>` is given, not predicted
-            return Example(prompt + tail, [on_prompt] * len(prompt) + [False] + [True] * (len(tail) - 1))
-        return Example(prompt + tail, [on_prompt] * len(prompt) + [True] * len(tail))
+            return Example(prompt + tail, head + [False] + [True] * (len(tail) - 1))
+        return Example(prompt + tail, head + [True] * len(tail))
+
+    def past_clicks(self, request: SearchRequest) -> list[bool]:
+        """Which tokens of the request's prompt are IDs of items that were clicked (not merely shown)."""
+        text = self.context(request).to_json()
+        spans = [m.span(1) for m in _CLICKED.finditer(text)]
+        read = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        known = set(self.sid_ids.ravel().tolist())
+        inside = (any(a <= start < b for a, b in spans) for start, _ in read.offset_mapping)
+        return [False, *(i in known and yes for i, yes in zip(read.input_ids, inside)), False]
 
     def item_prompt(self, item: int) -> list[int]:
         return [self.bos, *self.encode(item_context(self.log.items[item])), self.think]
@@ -116,13 +133,21 @@ def specification_to_sid(codec: Codec, describe: Callable[[dict, np.random.Gener
     return out
 
 
-def context_to_sid(codec: Codec, requests: Sequence[SearchRequest], reconstruct: bool) -> list[Example]:
-    """Context -> ID without reasoning; with `reconstruct` the context itself is predicted too.
+def context_to_sid(codec: Codec, requests: Sequence[SearchRequest], reconstruct: float = 0.0) -> list[Example]:
+    """Context -> ID without reasoning.
 
-    Context reconstruction is the next-token loss on the context (our reading of the paper). It costs nothing extra,
-    and every past click inside the context becomes one more lesson in context -> ID.
+    With `reconstruct` > 0 this is the alignment task. A share `reconstruct` of the contexts is predicted token by token
+    (context reconstruction: our reading of the paper); of the others only the IDs that were clicked in the past, for
+    each is one more lesson in context -> ID. What was shown, when and where cannot be foreseen, and trying to
+    drowns the lesson in noise.
     """
-    return [codec.ranking(codec.prompt(r), "", r.target, on_prompt=reconstruct) for r in requests]
+    out = []
+    for n, r in enumerate(requests):
+        prompt = codec.prompt(r)
+        whole = int((n + 1) * reconstruct) > int(n * reconstruct)
+        lessons = [True] * len(prompt) if whole else codec.past_clicks(r) if reconstruct else None
+        out.append(codec.ranking(prompt, "", r.target, lessons))
+    return out
 
 
 def reasoned(codec: Codec, pairs: Sequence[tuple[SearchRequest, str, int]]) -> list[Example]:

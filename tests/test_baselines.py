@@ -189,6 +189,6 @@ def test_every_baseline_passes_the_referee():
     log = log_of(corpus, rows)
     items = letters([title for title, _, _ in corpus])
     results = {r.name: evaluate(r, log, log.split("test")) for r in (Popularity(log), BM25(log), Dense(items, letters))}
-    assert list(results) == ["popularity", "bm25", "dense"]
+    assert list(results) == ["popularity", "BM25", "dense"]
     # Among some 12 to 15 items that share the target's word, the first 10 hold it far more often than 10 of 60 would.
-    assert results["bm25"].metrics["HR@10"].low > results["popularity"].metrics["HR@10"].high
+    assert results["BM25"].metrics["HR@10"].low > results["popularity"].metrics["HR@10"].high

@@ -34,10 +34,13 @@ def test_every_example_predicts_exactly_its_answer(kit):
     example = reasoned(codec, [(request, "because it is cold", 5)])[0]
     predicted = [i for i, on in zip(example.ids, example.loss) if on]
     assert codec.decode(predicted) == "because it is cold</think>" + sids.to_string(5) + "<eos>"
-    direct = context_to_sid(codec, [request], reconstruct=False)[0]
+    direct = context_to_sid(codec, [request])[0]
     assert [i for i, on in zip(direct.ids, direct.loss) if on] == codec.answer(request.target)
-    whole = context_to_sid(codec, [request], reconstruct=True)[0]
+    whole = context_to_sid(codec, [request], reconstruct=1.0)[0]
     assert sum(whole.loss) == len(whole.ids) - 1  # all but the given `</think>`
+    part = context_to_sid(codec, [request], reconstruct=0.5)[0]
+    clicked = [i for p in codec.context(request).history for ref in p.clicked for i in codec.encode(ref.sid)]
+    assert clicked and [i for i, on in zip(part.ids, part.loss) if on] == clicked + codec.answer(request.target)
     back = sid_to_item(codec)[3]
     assert codec.decode([i for i, on in zip(back.ids, back.loss) if on]) == log.items[3].title + "<eos>"
 

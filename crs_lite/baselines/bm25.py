@@ -35,7 +35,7 @@ def document(item: Item) -> str:
 class BM25:
     """Ranks by the query's BM25 score. Items without any word of the query are not ranked (`-1`)."""
 
-    name = "bm25"
+    name = "BM25"
 
     def __init__(self, log: SearchLog):
         self._n = len(log.items)
