@@ -186,10 +186,10 @@ class PeakMemory:
 
 
 @contextmanager
-def _kernel_environment() -> Iterator[None]:
-    """Kernels start in the notebook's folder: let them import this checkout; and tqdm need not ask for widgets."""
+def _kernel_environment(root: Path) -> Iterator[None]:
+    """Kernels start in the notebook's folder: let them import the package; and tqdm need not ask for widgets."""
     before = os.environ.copy()
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), before.get("PYTHONPATH")]))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), str(ROOT), before.get("PYTHONPATH")]))
     os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [before.get("PYTHONWARNINGS"), "ignore:IProgress not found"]))
     try:
         yield
@@ -201,7 +201,8 @@ def _kernel_environment() -> Iterator[None]:
 def execute(path: Path, output: Path, profile: str, *, root: Path = ROOT) -> NotebookRun:
     """Run one notebook from top to bottom in its own folder, and write it, outputs included, to `output`.
 
-    A failing cell does not raise: the returned `error` names it. Raises `CRSError` as `check_parameters` does.
+    A failing cell does not raise: the returned `error` names it. The notebook imports the `crs_lite` of `root`, if
+    there is one. Raises `CRSError` as `check_parameters` does.
     """
     chapter = path.relative_to(root).with_suffix("").as_posix()
     parameters = {"PROFILE": profile}
@@ -209,7 +210,7 @@ def execute(path: Path, output: Path, profile: str, *, root: Path = ROOT) -> Not
     output.parent.mkdir(parents=True, exist_ok=True)
     output.unlink(missing_ok=True)
     error, start = None, time.perf_counter()
-    with PeakMemory() as memory, _kernel_environment():
+    with PeakMemory() as memory, _kernel_environment(root):
         try:
             papermill.execute_notebook(
                 str(path), str(output), parameters, cwd=str(path.parent), progress_bar={"desc": chapter},

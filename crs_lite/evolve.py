@@ -59,7 +59,7 @@ def collect(
     rng = np.random.default_rng(seed)
     drawn = sample_thoughts(
         model, codec, requests, profile.collect_samples, profile.rl_temperature, profile.max_reasoning,
-        profile.rl_prompts, seed,
+        profile.eval_batch, seed,
     )  # fmt: skip
     kept = []
     for row, (request, thoughts) in enumerate(zip(requests, drawn)):

@@ -50,7 +50,7 @@ class Profile:
     rl_kl: float = 0.02
     # self-evolving loop
     collect_requests: int = 3000
-    collect_samples: int = 4
+    collect_samples: int = 2
     # decoding and evaluation
     max_reasoning: int = 64
     eval_requests: int = 1200  # a fixed random sample of the test split; 0 = all of it

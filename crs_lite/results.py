@@ -51,7 +51,7 @@ def table(results: dict, metrics: tuple[str, ...] = ("HR@1", "HR@10", "NDCG@10",
         line["share of ceiling"] = f"{r['metrics']['NDCG@10']['value'] / ceiling:.2f}" if ceiling else NO_TRUTH
         probe, truth = r.get("true_reasoning"), (r.get("audit") or {}).get("attribute_truth")
         reasons = "audit" in r
-        line["NDCG@10, true reasoning"] = interval(probe["NDCG@10"]) if probe else (NO_TRUTH if reasons and not ceiling else "")
+        line["NDCG@10, true reasoning"] = interval(probe["metrics"]["NDCG@10"]) if probe else (NO_TRUTH if reasons and not ceiling else "")
         line["attribute truth"] = f"{truth:.3f}" if truth is not None else (NO_TRUTH if reasons and not ceiling else "")
         out.append(line)
     return pd.DataFrame(out).set_index("system")
@@ -63,7 +63,7 @@ def gap(results: dict, stage: str) -> dict[str, float] | None:
     if "informed" not in by_name or "true_reasoning" not in by_name.get(stage, {}):
         return None
     ceiling = by_name["informed"]["metrics"]["NDCG@10"]["value"]
-    true = by_name[stage]["true_reasoning"]["NDCG@10"]["value"]
+    true = by_name[stage]["true_reasoning"]["metrics"]["NDCG@10"]["value"]
     own = by_name[stage]["metrics"]["NDCG@10"]["value"]
     return {"ceiling": ceiling, "true reasoning": true, "own reasoning": own, "decoder gap": ceiling - true, "reasoning gap": true - own}
 

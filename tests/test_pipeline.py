@@ -46,7 +46,7 @@ def numbers(run):
 def test_a_run_killed_after_any_stage_ends_like_an_undisturbed_one(make, monkeypatch):
     whole = make("whole").run()
     plain_run = Workspace.run
-    for deadly in ("align", "distil", "round0-split", "round0-rgrpo", "round0-collect", "round0-sft", "score-after-RL"):
+    for deadly in ("align", "distil", "round0-rgrpo", "round0-collect", "round0-sft", "score-after-RL"):
 
         def dying(self, name, depends, fn, deadly=deadly):
             def half(folder):
@@ -96,3 +96,23 @@ def test_a_damaged_checkpoint_is_named(make):
     (stage.folder / "model.safetensors").write_bytes(b"garbage")
     with pytest.raises(CRSError, match="align: cannot load this checkpoint.*delete the folder"):
         pipeline.direct(stage)
+
+
+def test_table_and_gap_by_hand():
+    """With a truth: shares, probes and the two gaps, from numbers small enough to check in the head."""
+
+    def row(name, ndcg, **more):
+        metric = {"value": ndcg, "low": ndcg - 0.01, "high": ndcg + 0.01}
+        return {"name": name, "metrics": dict.fromkeys(("HR@1", "HR@10", "NDCG@10", "MRR"), metric), **more}
+
+    probe = {"metrics": {"NDCG@10": {"value": 0.6, "low": 0.59, "high": 0.61}}}
+    run = {
+        "baselines": [row("BM25", 0.1), row("informed", 0.8)],
+        "stages": [row("after RL", 0.4, true_reasoning=probe, audit={"attribute_truth": 0.75})],
+    }
+    table = results.table(run)
+    assert table.loc["after RL", "share of ceiling"] == "0.50"
+    assert table.loc["after RL", "NDCG@10, true reasoning"] == "0.600 [0.590, 0.610]"
+    assert table.loc["after RL", "attribute truth"] == "0.750"
+    gap = results.gap(run, "after RL")
+    assert gap["decoder gap"] == pytest.approx(0.2) and gap["reasoning gap"] == pytest.approx(0.2)

@@ -1,0 +1,27 @@
+"""Every notebook runs from end to end at `smoke`, in a fresh copy of the project: nothing left by an earlier run helps it."""
+
+import shutil
+
+import nbformat
+import pytest
+
+from crs_lite import book
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    root = tmp_path_factory.mktemp("checkout")
+    for folder in ("book", "crs_lite", "data"):
+        shutil.copytree(book.ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+    return root
+
+
+@pytest.mark.parametrize("path", book.notebooks(), ids=lambda p: p.stem)
+def test_notebook_at_smoke(path, checkout, tmp_path):
+    output = tmp_path / path.name
+    run = book.execute(checkout / path.relative_to(book.ROOT), output, "smoke", root=checkout)
+    assert run.error is None, run.error
+    assert run.headlines, "the notebook records no headline metric"
+    for cell in nbformat.read(output, as_version=4).cells:
+        if "alt" in cell.metadata.get("mystnb", {}).get("image", {}):
+            assert any("image/png" in o.get("data", {}) for o in cell.outputs), f"no figure: {cell.source[:60]!r}"

@@ -1,0 +1,159 @@
+"""Every page of the book in Debian's Chromium: local, quiet, readable on a phone and in the dark; and the notebooks behind it."""
+
+import re
+import shutil
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+import nbformat
+import pytest
+from playwright.sync_api import sync_playwright
+
+from crs_lite import book
+
+QUIET = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync --disable-quic"
+LOCAL = ("file:", "data:", "blob:", "about:")
+FACTS = """async () => {
+    if (window.MathJax && MathJax.startup) await MathJax.startup.promise
+    const fileName = /\\.(png|svg|jpe?g|gif)$/
+    return {
+        width: document.scrollingElement.scrollWidth,
+        named: [...document.querySelectorAll('script[src],link[href],img[src],iframe[src],source[src]')].map(e => e.src || e.href),
+        noAlt: [...document.images].filter(i => !i.alt.trim() || fileName.test(i.alt.trim())).map(i => i.src.slice(-60)),
+        broken: [...document.images].filter(i => !i.naturalWidth).map(i => i.src.slice(-60)),
+        math: document.querySelectorAll('.math').length,
+        typeset: document.querySelectorAll('.math mjx-container').length,
+        mathErrors: document.querySelectorAll('mjx-merror').length,
+        ids: [...document.querySelectorAll('[id]')].map(e => e.id),
+        links: [...document.links].map(a => a.href),
+    }
+}"""
+COLOURS = """() => {
+    const page = getComputedStyle(document.body), code = document.querySelector('.bd-article')
+    return [page.backgroundColor, getComputedStyle(code).color].map(c => c.match(/[\\d.]+/g).slice(0, 3).map(Number))
+}"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The rendered book, strictly built from the committed notebooks: its folder."""
+    report = book.build("smoke", tmp_path_factory.mktemp("build"), run_notebooks=False)
+    assert report.ok, book.main_summary(report)
+    return report.index.parent
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    where = shutil.which("chromium")
+    if where is None:
+        pytest.fail("The page tests need Chromium: apt-get install chromium")
+    with sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=where, args=QUIET.split())
+        yield browser
+        browser.close()
+
+
+def visit(browser, page: Path, width=1280):
+    """-> (facts of the page, faults of it): what it requested, printed, and how it was laid out."""
+    faults = []
+    context = browser.new_context(viewport={"width": width, "height": 800})
+    tab = context.new_page()
+    tab.on("request", lambda r: r.url.startswith(LOCAL) or faults.append(f"requests {r.url}"))
+    tab.on("websocket", lambda w: faults.append(f"opens {w.url}"))
+    tab.on("console", lambda m: m.type == "error" and faults.append(f"console: {m.text}"))
+    tab.on("pageerror", lambda e: faults.append(f"script: {e}"))
+    context.route(re.compile("^https?:"), lambda route: route.abort())
+    tab.goto(page.as_uri())
+    facts = tab.evaluate(FACTS)
+    context.close()
+    faults += [f"names {url}" for url in facts["named"] if not url.startswith(LOCAL)]
+    faults += [f"no alt text: {src}" for src in facts["noAlt"]] + [f"broken image: {src}" for src in facts["broken"]]
+    if facts["width"] > width:
+        faults.append(f"{facts['width']} px wide on a screen of {width}")
+    if facts["typeset"] < facts["math"] or facts["mathErrors"]:
+        faults.append(f"{facts['typeset']} of {facts['math']} formulas typeset, {facts['mathErrors']} with errors")
+    return facts, faults
+
+
+def pages_of(site):
+    """Every page but the front door, which only forwards to the preface."""
+    return [p for p in sorted(site.rglob("*.html")) if p != site / "index.html" and "_static" not in p.parts]
+
+
+def test_every_page_is_local_quiet_and_fits_a_phone_and_every_link_leads_somewhere(site, chromium):
+    listed = {p.stem for p in book.notebooks()} | {"intro", "how-to-use", "references"}
+    assert listed <= {p.stem for p in pages_of(site)}
+    faults, ids, links, formulas = {}, {}, {}, 0
+    for page in pages_of(site):
+        facts, faults[page] = visit(chromium, page)
+        faults[page] += visit(chromium, page, width=375)[1]
+        ids[page], links[page], formulas = set(facts["ids"]), facts["links"], formulas + facts["math"]
+    for page, hrefs in links.items():
+        for href in filter(lambda h: h.startswith("file:"), hrefs):
+            path, fragment = urldefrag(href)
+            target = Path(unquote(path.removeprefix("file://")).split("?")[0])
+            if not target.is_file():
+                faults[page].append(f"dead link {href}")
+            elif fragment and target in ids and unquote(fragment) not in ids[target]:
+                faults[page].append(f"dead anchor {href}")
+    assert not {str(page.relative_to(site)): f for page, f in faults.items() if f}
+    assert formulas > 0
+
+
+def test_the_front_door_leads_to_the_preface(site):
+    target = re.search(r'url=([^"]+)"', (site / "index.html").read_text())[1]
+    assert (site / target).is_file() and target == "book/intro.html"
+
+
+def test_the_checks_above_notice_what_they_are_for(chromium, tmp_path):
+    page = tmp_path / "bad.html"
+    page.write_text(
+        '<img src="https://example.invalid/x.png" alt="far away"><div style="width: 900px">wide</div>'
+        '<img alt="images/x.png" src="data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==">'
+        '<script>console.error("ouch"); throw Error("bang")</script><span class="math">\\(x\\)</span>'
+    )
+    faults = "\n".join(visit(chromium, page, width=375)[1])
+    for word in ("requests https:", "names https:", "console: ouch", "script: bang", "no alt text", "broken image", "px wide", "0 of 1 formulas"):
+        assert word in faults
+
+
+def luminance(rgb):
+    """Relative luminance of an sRGB colour, 0..1 (WCAG 2)."""
+    r, g, b = (c / 255 / 12.92 if c / 255 <= 0.03928 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in rgb)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+
+def test_the_pages_follow_the_readers_choice_of_light_or_dark(site, chromium):
+    for scheme in ("light", "dark"):
+        context = chromium.new_context(color_scheme=scheme)
+        tab = context.new_page()
+        tab.goto((site / "book" / "intro.html").as_uri())
+        ground, ink = map(luminance, tab.evaluate(COLOURS))
+        context.close()
+        assert (ground > ink) == (scheme == "light")
+        assert (max(ground, ink) + 0.05) / (min(ground, ink) + 0.05) > 7  # WCAG 2, level AAA
+
+
+def test_the_footer_names_both_licences(site):
+    for page in site.glob("book/*.html"):
+        footer = page.read_text().split("<footer", 1)[1]
+        assert "Apache License 2.0" in footer and "creativecommons.org/licenses/by/4.0" in footer
+
+
+@pytest.mark.parametrize("path", book.notebooks(), ids=lambda p: p.stem)
+def test_a_committed_notebook_is_a_clean_finished_run(path):
+    nb = nbformat.read(path, as_version=4)
+    nbformat.validate(nb)
+    assert nb.metadata.language_info.name == "python"
+    code = [c for c in nb.cells if c.cell_type == "code"]
+    book.check_parameters(nb, path, {})
+    for cell in nb.cells:
+        assert not book.ADDED_TAGS & set(cell.metadata.get("tags", [])), "papermill's own cell: commit without_added_cells(...)"
+    for cell in code:
+        assert cell.execution_count is not None, f"never executed: {cell.source[:60]!r}"
+        assert not [o for o in cell.outputs if o.output_type == "error"]
+        if "alt" in cell.metadata.get("mystnb", {}).get("image", {}):
+            assert any("image/png" in o.get("data", {}) for o in cell.outputs), f"no figure: {cell.source[:60]!r}"
+    text = path.read_text()
+    found = re.findall(r"(?<![\w.:/-])/(?:home|root|Users|tmp|mnt|opt|usr|var|content)/[^\s\"\\]*|[A-Z]:\\\\\\\\Users", text)
+    assert not found and str(book.ROOT) not in text, f"paths of one machine: {found[:3]}"
