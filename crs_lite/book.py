@@ -1,19 +1,14 @@
-"""Run every chapter of the book and render its pages.
+"""Run every chapter of the book: the notebooks listed in `_toc.yml`, with papermill, so that one dial sets the profile.
 
-Chapters are notebooks listed in `_toc.yml`. Papermill is the runner, so that a profile can be chosen from outside;
-Jupyter Book is the renderer, and it never executes anything.
+A notebook needs only `headline` of this module, so papermill and Sphinx are imported where they are used: a hosted
+notebook (Colab) can do without them.
 """
 
 from __future__ import annotations
 
 import ast
-import copy
 import math
 import os
-import re
-import shutil
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -23,20 +18,16 @@ from datetime import date
 from pathlib import Path
 
 import nbformat
-import papermill
 import psutil
 from nbformat import NotebookNode
-from papermill.exceptions import PapermillExecutionError
-from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
 
 from .errors import CRSError
+from .pages import render, without_added_cells
 from .profiles import get_profile
 from .stages import hardware
 
 ROOT = Path(__file__).resolve().parent.parent
 HEADLINE_MIME = "application/x-crs-headline+json"
-ADDED_TAGS = {"injected-parameters", "papermill-error-cell-tag"}  # cells papermill puts into the notebooks it runs
-OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 
 
 @dataclass(frozen=True)
@@ -97,6 +88,8 @@ def headlines(notebook: NotebookNode) -> dict[str, float]:
 
 def notebooks(root: Path = ROOT) -> list[Path]:
     """The notebooks of `root/_toc.yml`, in reading order. Raises `CRSError` when the file lists a missing page."""
+    from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
+
     toc = root / "_toc.yml"
     try:
         site = parse_toc_yaml(toc)
@@ -137,19 +130,6 @@ def check_parameters(notebook: NotebookNode, path: Path, parameters: dict[str, o
             raise CRSError(f"{path}: the parameters cell does not assign {name!r}; add it there or drop the parameter.")
     if "PROFILE" in parameters:
         get_profile(str(parameters["PROFILE"]))
-
-
-def without_added_cells(notebook: NotebookNode) -> NotebookNode:
-    """A copy of an executed notebook without what running added: papermill's cells, and the records of the run.
-
-    This is the form in which a run is committed.
-    """
-    clean = copy.deepcopy(notebook)
-    clean.cells = [c for c in clean.cells if not ADDED_TAGS & set(c.metadata.get("tags", []))]
-    for part in (clean, *clean.cells):
-        for record in ("papermill", "crs", "execution"):
-            part.metadata.pop(record, None)
-    return clean
 
 
 # -- running ---------------------------------------------------------------------------------------
@@ -204,6 +184,9 @@ def execute(path: Path, output: Path, profile: str, *, root: Path = ROOT) -> Not
     A failing cell does not raise: the returned `error` names it. The notebook imports the `crs_lite` of `root`, if
     there is one. Raises `CRSError` as `check_parameters` does.
     """
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
     chapter = path.relative_to(root).with_suffix("").as_posix()
     parameters = {"PROFILE": profile}
     check_parameters(nbformat.read(path, as_version=4), path.relative_to(root), parameters)
@@ -224,7 +207,8 @@ def execute(path: Path, output: Path, profile: str, *, root: Path = ROOT) -> Not
     done = nbformat.read(output, as_version=4) if output.exists() else nbformat.read(path, as_version=4)
     if error:
         error = f"{chapter}.ipynb, {_failed_cell(done)}: {error}"
-    done.metadata["crs"] = {"profile": profile, "date": date.today().isoformat(), "hardware": hardware(), "error": error}
+    today = date.today().isoformat()
+    done.metadata["crs"] = {"profile": profile, "date": today, "hardware": hardware(), "error": error}
     nbformat.write(done, output)
     return NotebookRun(chapter, minutes, memory.peak / 1e6, headlines(done), error)
 
@@ -242,51 +226,7 @@ def _failed_cell(notebook: NotebookNode) -> str:
     return "outside any cell"
 
 
-# -- rendering -------------------------------------------------------------------------------------
-
-
-def with_banner(notebook: NotebookNode) -> NotebookNode:
-    """The executed notebook as a page: papermill's cells gone, and under the title a banner saying whose run it is."""
-    page, run = without_added_cells(notebook), notebook.metadata["crs"]
-    banner = (
-        "\n\n:::{admonition} Not the book's own numbers\n:class: important\n"
-        f"This page shows a run of profile `{run['profile']}` made on {run['date']}, hardware {run['hardware']}.\n"
-        + (f"\n**The run stopped before its end.** {run['error']}\n" if run["error"] else "")
-        + ":::\n"
-    )
-    for cell in page.cells:
-        if cell.cell_type == "markdown" and (title := re.search(r"^# .+$", cell.source, re.M)):
-            cell.source = cell.source[: title.end()] + banner + cell.source[title.end() :]
-            return page
-    page.cells.insert(0, nbformat.v4.new_markdown_cell(banner.strip()))
-    return page
-
-
-def render(out: Path, executed: dict[str, Path] | None = None, *, root: Path = ROOT) -> Path:
-    """Build the pages from a copy of the sources in `out/src`; returns the path of `out/html/index.html`.
-
-    `executed` maps chapters to the notebooks shown instead of the committed ones. Any warning is an error: raises
-    `CRSError` with the first one.
-    """
-    src, html = out / "src", out / "html"
-    for old in (src, html, out / "_build"):
-        shutil.rmtree(old, ignore_errors=True)
-    shutil.copytree(root / "book", src / "book", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
-    for name in ("_config.yml", "_toc.yml"):
-        shutil.copy2(root / name, src)
-    for chapter, path in (executed or {}).items():
-        nbformat.write(with_banner(nbformat.read(path, as_version=4)), src / f"{chapter}.ipynb")
-    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(src)]
-    command += ["--path-output", str(out), "-W", "-n", "--keep-going"]
-    log = out / "render.log"
-    with log.open("w", encoding="utf-8") as f:
-        done = subprocess.run(command, env=os.environ | OFFLINE, stdout=f, stderr=subprocess.STDOUT, text=True)
-    if done.returncode:
-        text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(encoding="utf-8"))
-        faults = re.findall(r"^.*(?:WARNING|ERROR|Error): .*$", text, re.M) or text.strip().splitlines()[-1:]
-        raise CRSError(f"the pages were not rendered: {faults[0].replace(f'{src}{os.sep}', '')} (more in {log}).")
-    (out / "_build" / "html").rename(html)
-    return html / "index.html"
+# -- the whole book -------------------------------------------------------------------------------
 
 
 def build(profile: str, out: Path, *, run_notebooks: bool = True, root: Path = ROOT) -> BookReport:
@@ -312,7 +252,7 @@ def build(profile: str, out: Path, *, run_notebooks: bool = True, root: Path = R
     index, fault = None, None
     try:
         print("Rendering the pages ...", flush=True)
-        index = render(out, None if profile == "smoke" else outputs, root=root)
+        index = render(root, out, None if profile == "smoke" else outputs)
     except CRSError as e:
         fault = str(e)
     return BookReport(profile, hardware(), runs, index, fault)

@@ -194,7 +194,8 @@ class Pipeline:
 
         return self.work.run(f"round0-{arm}", {"split": self.split_stage, "config": asdict(config)}, rl_fn)
 
-    def consolidate(self, start: Stage, explored: Stage) -> Stage:
+    def consolidate(self, start: Stage, explored: Stage, name: str) -> Stage:
+        """SFT on what the explorer got right, from `start`: the RL checkpoint, or the SFT one it began with."""
         p = self.profile
 
         def collect_fn(folder: Path) -> dict:
@@ -205,7 +206,7 @@ class Pipeline:
         depends = {"explored": explored, "samples": p.collect_samples, "temperature": p.rl_temperature}
         collected = self.work.run("round0-collect", depends, collect_fn)
         pairs = lambda: [(self.pool[i], text, self.pool[i].target) for i, text in collected.json("kept.json")]  # noqa: E731
-        return self._sft("round0-sft", start, {"collected": collected}, lambda: reasoned(self.codec, pairs()))
+        return self._sft(name, start, {"collected": collected}, lambda: reasoned(self.codec, pairs()))
 
     # -- evaluation --------------------------------------------------------------------------------
 
@@ -262,15 +263,18 @@ class Pipeline:
         align = self.align()
         direct, distil = self.direct(align), self.distil(align)
         explored = self.explore(distil)
-        consolidated = self.consolidate(distil, explored)
+        # The paper leaves open where consolidation starts. We go on from the RL checkpoint and show the other beside it.
+        consolidated = self.consolidate(explored, explored, "round0-sft-from-rl")
+        restarted = self.consolidate(distil, explored, "round0-sft")
         stages = [
             self.score("aligned", align, "none"),
             self.score("direct SFT", direct, "none"),
             self.score("distilled SFT", distil),
             self.score("after RL", explored),
             self.score("after consolidation", consolidated),
+            self.score("consolidation from SFT", restarted),
         ]
-        made = [self.ids_stage, self.fresh, align, direct, distil, self.split_stage, explored, consolidated]
+        made = [self.ids_stage, self.fresh, align, direct, distil, self.split_stage, explored, consolidated, restarted]
         return {
             "name": "quickstart",
             "log": self.log.name,

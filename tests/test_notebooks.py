@@ -1,4 +1,4 @@
-"""Every notebook runs from end to end at `smoke`, in a fresh copy of the project: nothing left by an earlier run helps it."""
+"""Every notebook runs from end to end at `smoke`, in a fresh copy of the project: no earlier run helps it."""
 
 import shutil
 
@@ -11,8 +11,9 @@ from crs_lite import book
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
     root = tmp_path_factory.mktemp("checkout")
+    left_out = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
     for folder in ("book", "crs_lite", "data"):
-        shutil.copytree(book.ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+        shutil.copytree(book.ROOT / folder, root / folder, ignore=left_out)
     return root
 
 

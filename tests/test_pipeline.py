@@ -46,7 +46,7 @@ def numbers(run):
 def test_a_run_killed_after_any_stage_ends_like_an_undisturbed_one(make, monkeypatch):
     whole = make("whole").run()
     plain_run = Workspace.run
-    for deadly in ("align", "distil", "round0-rgrpo", "round0-collect", "round0-sft", "score-after-RL"):
+    for deadly in ("align", "distil", "round0-rgrpo", "round0-collect", "round0-sft-from-rl", "score-after-RL"):
 
         def dying(self, name, depends, fn, deadly=deadly):
             def half(folder):
