@@ -5,3 +5,7 @@ A module never imports one that is later in that flow.
 """
 
 __version__ = "0.1.0"
+
+import warnings
+
+warnings.filterwarnings("ignore", message="IProgress not found")  # plain text bars are what we want in notebooks

@@ -17,8 +17,12 @@ from transformers import (
     Qwen3Config,
 )
 
+from transformers.utils import logging as hf_logging
+
 from .errors import CRSError
 from .profiles import Profile
+
+hf_logging.disable_progress_bar()  # loading a million parameters needs no bar
 
 THINK, END_THINK = "<think>", "</think>"
 BOS, EOS, PAD = "<bos>", "<eos>", "<pad>"
