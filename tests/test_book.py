@@ -117,7 +117,8 @@ def test_peak_memory_is_that_of_the_children():
 
 def test_one_failing_chapter_stops_neither_the_others_nor_the_pages(make_book, tmp_path):
     failing = notebook("1 + 1", "raise RuntimeError('it broke\\nsecond line')")
-    root = make_book(bad=failing, good=notebook("print('PROFILE', PROFILE)"))
+    good = notebook("print('PROFILE', PROFILE)", "from crs_lite.book import headline\nheadline('hits', 3)")
+    root = make_book(bad=failing, good=good)
     report = book.build("laptop", tmp_path / "build", root=root)
     bad, good = report.runs
     assert bad.error == "book/bad.ipynb, cell 4: RuntimeError: it broke" and good.error is None
@@ -128,6 +129,7 @@ def test_one_failing_chapter_stops_neither_the_others_nor_the_pages(make_book, t
     page = text_of(report.index.parent / "book" / "good.html")
     banner = page.index(f"This page shows a run of profile laptop made on {date.today()}, hardware {report.hardware}.")
     assert page.index("A title") < banner < page.index("A promise.")
+    assert "hits: 3" in page
     assert "PROFILE laptop" in page and "# Parameters" not in page  # papermill's own cell starts with that comment
     assert "The run stopped before its end" in text_of(report.index.parent / "book" / "bad.html")
     assert "PROFILE laptop" not in (root / "book" / "good.ipynb").read_text()  # the sources stay as they were
