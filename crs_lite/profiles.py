@@ -20,7 +20,6 @@ class Profile:
     heads: int = 5
     ffn: int = 448
     vocab: int = 2048  # of the domain tokenizer, before semantic-ID tokens
-    lora_rank: int = 0  # 0 = train every weight
     dtype: str = "float32"
     # context
     item_view: str = "sid"
@@ -68,7 +67,7 @@ PROFILES: dict[str, Profile] = {
     ),
     "laptop": _LAPTOP,
     "colab": replace(
-        _LAPTOP, name="colab", backbone="HuggingFaceTB/SmolLM2-135M-Instruct", lora_rank=32, dtype="float16",
+        _LAPTOP, name="colab", backbone="HuggingFaceTB/SmolLM2-135M-Instruct", dtype="float16",
         context_budget=640, align_lr=5e-4, sft_lr=2e-4, rl_lr=1e-5, minutes="unknown: never run",
     ),
     "gpu": replace(
