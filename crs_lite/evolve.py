@@ -1,7 +1,8 @@
 """The self-evolving loop (paper, self-evolving post-training): explore by RL what the model gets wrong, then
 consolidate by SFT what it gets right.
 
-One round: `split` -> `explore` -> `collect` -> `consolidate`. Each is a plain function of a checkpoint and data.
+One round: `split` -> `explore` -> `collect`, then SFT on what was collected (`sft.train`). Each is a plain function of a
+checkpoint and data; `pipeline.py` makes stages of them.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from pathlib import Path
 import numpy as np
 from transformers import PreTrainedModel
 
-from . import rl, sft
+from . import rl
 from .logs import SearchRequest
 from .profiles import Profile
 from .ranker import CRSRanker, sample_thoughts
-from .tasks import Codec, reasoned
+from .tasks import Codec
 from .trie import Trie
 
 
@@ -67,19 +68,3 @@ def collect(
         if good:
             kept.append((row, good[rng.integers(len(good))]))
     return kept
-
-
-def consolidate(
-    model: PreTrainedModel,
-    codec: Codec,
-    requests: Sequence[SearchRequest],
-    kept: Sequence[tuple[int, str]],
-    profile: Profile,
-    seed: int,
-) -> list[dict]:
-    """SFT on collected trajectories, in place."""
-    examples = reasoned(codec, [(requests[row], text, requests[row].target) for row, text in kept])
-    return sft.train(
-        model, codec.tokenizer, examples, epochs=profile.sft_epochs, lr=profile.sft_lr, seed=seed,
-        batch_tokens=profile.batch_tokens, dtype=profile.dtype,
-    )  # fmt: skip

@@ -28,7 +28,7 @@ from .ranker import CRSRanker, roundtrip
 from .sid.codes import SemanticIDs
 from .sid.embed import item_embeddings, load_embedder
 from .sid.report import report
-from .stages import Stage, Workspace, hardware, read_manifest, versions
+from .stages import Stage, Workspace, hardware, versions
 from .tasks import Codec, context_to_sid, item_to_sid, reasoned, sid_to_item, specification_to_sid
 from .teacher import Evidence, Teacher, TeacherBias
 
@@ -124,7 +124,7 @@ class Pipeline:
 
         def fn(folder: Path) -> dict:
             model = backbones.load_model(self.fresh.folder)
-            codec, log = self.codec, []
+            codec = self.codec
             # The trainer repeats its data for `align_context_epochs`; item pairs must be seen more often than that.
             repeat = max(1, p.align_item_epochs // p.align_context_epochs)
             # Spelling a title is harder than naming an ID, so it gets half as many lessons again.
@@ -303,8 +303,8 @@ class Pipeline:
         }
 
     def _total_minutes(self) -> float:
-        """Minutes of all stages, whenever they were made."""
-        return sum(read_manifest(f)["minutes"] for f in sorted(self.work.root.iterdir()) if read_manifest(f))
+        """Minutes of all stages this run used, whenever they were made."""
+        return sum(self.work.minutes.values())
 
     def context_report(self) -> dict:
         """How much of the history survives the token budget: distribution over the test requests."""

@@ -61,6 +61,7 @@ class Workspace:
 
     def __init__(self, root: Path, seed: int):
         self.root, self.seed = root, seed
+        self.minutes: dict[str, float] = {}  # of every stage used, made now or before
 
     def run(self, name: str, depends: dict, fn: Callable[[Path], dict]) -> Stage:
         """`fn(folder)` fills the folder and returns what the manifest should remember (JSON-able).
@@ -72,6 +73,7 @@ class Workspace:
         folder = self.root / name
         known = read_manifest(folder)
         if known and known["key"] == key:
+            self.minutes[name] = known["minutes"]
             return Stage(folder, known)
         partial = self.root / f"{name}.partial"
         shutil.rmtree(partial, ignore_errors=True)
@@ -85,6 +87,7 @@ class Workspace:
             "minutes": (perf_counter() - started) / 60, "versions": versions(), "hardware": hardware(),
         }  # fmt: skip
         (partial / MANIFEST).write_text(json.dumps(manifest, indent=1, default=str) + "\n")
+        self.minutes[name] = manifest["minutes"]
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)  # the one moment at which the stage begins to exist
         print(f"stage {name}: {manifest['minutes']:.1f} min", flush=True)
