@@ -80,11 +80,12 @@ def total_reward(parts: dict[str, np.ndarray], config: RewardConfig) -> np.ndarr
 def group_advantage(reward: np.ndarray, eps: float = 1e-4, scale: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """GRPO: how much better a trajectory is than its group, `(B, G)` -> advantage `(B, G)`, informative `(B,)`.
 
-    (R - mean) / (std + eps); without the division if not `scale` (Dr.GRPO). A group whose rewards are all equal
-    teaches nothing: its advantage is 0 and `informative` is False.
+    (R - mean) / (std + eps) with the sample standard deviation (divided by G - 1, as TRL does; needs G >= 2); without
+    the division if not `scale` (Dr.GRPO). A group whose rewards are all equal teaches nothing: its advantage is 0 and
+    `informative` is False.
     """
     centred = reward - reward.mean(-1, keepdims=True)
-    std = reward.std(-1, keepdims=True)
+    std = reward.std(-1, ddof=1, keepdims=True)
     informative = std[..., 0] > 1e-8
     advantage = centred / (std + eps) if scale else centred
     return np.where(informative[..., None], advantage, 0.0), informative

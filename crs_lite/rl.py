@@ -156,30 +156,35 @@ def packed_logprobs(
     """Log-probabilities of G completions per prompt in one sequence each: prompt once, then G blocks.
 
     completion, mask `(B, G, C)` -> `(B, G, C)`, 0 where masked. Each block sees the prompt and itself; positions
-    restart behind the prompt. A row costs P + G*C tokens where the plain way costs G*(P + C).
+    restart behind the prompt. A row costs P + the sum of its G lengths, where the plain way costs G*(P + C).
     """
-    b, g, c = completion.shape
-    device = completion.device
-    ids, real = left_pad(prompts, pad, device)
-    p = ids.shape[1]
-    tokens = torch.cat([ids, completion.flatten(1)], dim=1)
-    columns = torch.cat([real, mask.flatten(1)], dim=1)  # (B, L): is the column a real token
-    block = torch.cat([torch.zeros(p, dtype=torch.long), torch.arange(g).repeat_interleave(c) + 1]).to(device)
-    causal = torch.ones(p + g * c, p + g * c, dtype=torch.bool, device=device).tril()
-    same = (block[:, None] == block[None]) | (block[None] == 0)
-    see = (causal & same & columns[:, None]) | torch.eye(p + g * c, dtype=torch.bool, device=device)
+    (b, g, c), device = completion.shape, completion.device
+    prompt, real = left_pad(prompts, pad, device)
+    p = prompt.shape[1]
+    # Close the gaps that short completions leave: the real tokens of a row to the front, in their order.
+    filled = mask.flatten(1)
+    width = int(filled.sum(-1).max())
+    slot = filled.int().argsort(dim=-1, descending=True, stable=True)[:, :width]  # (B, W) -> index in G*C
+    live = filled.gather(1, slot)
+    block, step = slot // c, slot % c  # which completion, which token of it
+    tokens = torch.cat([prompt, completion.flatten(1).gather(1, slot)], dim=1)
+
+    columns = torch.cat([real, live], dim=1)  # (B, P + W): is the column a real token
+    owner = torch.cat([torch.full_like(prompt, -1), block], dim=1)
+    causal = torch.ones(p + width, p + width, dtype=torch.bool, device=device).tril()
+    same = (owner[:, :, None] == owner[:, None]) | (owner[:, None] == -1)
+    see = (causal & same & columns[:, None]) | torch.eye(p + width, dtype=torch.bool, device=device)
     position = (real.cumsum(-1) - 1).clamp(min=0)
-    behind = position[:, -1:] + 1 + torch.arange(c, device=device).repeat(g)
+    behind = position[:, -1:] + 1 + step
     out = model(
         input_ids=tokens, attention_mask=see[:, None], position_ids=torch.cat([position, behind], dim=1),
-        use_cache=False, logits_to_keep=g * c + 1,
+        use_cache=False, logits_to_keep=width + 1,
     )
     # The first token of every block is predicted by the last prompt column, the others by their left neighbour.
-    before = torch.arange(g * c, device=device).view(g, c)
-    before = torch.where(torch.arange(c, device=device) == 0, torch.zeros_like(before), before).flatten()
-    logits = out.logits[:, before].float().view(b, g, c, -1)
-    logp = logits.gather(-1, completion[..., None])[..., 0] - logits.logsumexp(-1)
-    return logp * mask
+    before = torch.where(step == 0, 0, torch.arange(width, device=device))
+    logits = out.logits.gather(1, before[..., None].expand(-1, -1, out.logits.shape[-1])).float()
+    logp = logits.gather(-1, tokens[:, p:, None])[..., 0] - logits.logsumexp(-1)
+    return torch.zeros(b, g * c, device=device).scatter(1, slot, logp * live).view(b, g, c)
 
 
 def policy_loss(

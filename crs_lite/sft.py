@@ -10,9 +10,10 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset
+from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 from tqdm import tqdm
-from transformers import PreTrainedModel, PrinterCallback, ProgressCallback, Trainer, TrainerCallback
+from transformers import PreTrainedModel, PrinterCallback, ProgressCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from .tasks import Example, token_batches
@@ -61,9 +62,21 @@ class TokenBudgetTrainer(SFTTrainer):
     token_budget = 4096
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        """The plain loss. TRL's recomputes logits in chunks, which saves memory when a vocabulary is large; ours is
-        small, and the plain one takes two thirds of the time."""
-        return Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
+        """The same loss as the model's own, with logits only in columns where some row has a label.
+
+        Most of a context is read, not predicted, so most logits would be thrown away. Padding stands on the right,
+        where a causal model never sees it: no attention mask is needed either. Together a fifth of a step is saved.
+        """
+        labels = inputs["labels"][:, 1:]
+        columns = (labels != -100).any(0).nonzero()[:, 0]
+        outputs = model(input_ids=inputs["input_ids"], logits_to_keep=columns, use_cache=False)
+        wanted = labels[:, columns].flatten()
+        total = cross_entropy(outputs.logits.flatten(0, 1).float(), wanted, ignore_index=-100, reduction="sum")
+        if num_items_in_batch is None:
+            loss = total / (wanted != -100).sum()
+        else:  # labels of the whole optimiser step, over all processes, whose gradients are then averaged
+            loss = total / num_items_in_batch * self.accelerator.num_processes
+        return (loss, outputs) if return_outputs else loss
 
     def get_train_dataloader(self) -> DataLoader:
         lengths = [len(row) for row in self.train_dataset["input_ids"]]

@@ -78,8 +78,8 @@ def test_total_is_the_weighted_sum_of_named_parts():
 
 def test_advantage_by_hand():
     advantage, informative = group_advantage(np.array([[1.0, 0.0, 0.0, 0.0], [0.5, 0.5, 0.5, 0.5]]), eps=0.0)
-    # mean 0.25, std = sqrt(3)/4
-    assert advantage[0] == pytest.approx([math.sqrt(3), -1 / math.sqrt(3), -1 / math.sqrt(3), -1 / math.sqrt(3)])
+    # mean 0.25; squares 0.5625 + 3 * 0.0625 = 0.75 over G - 1 = 3, so std 0.5
+    assert advantage[0] == pytest.approx([1.5, -0.5, -0.5, -0.5])
     assert advantage[1].tolist() == [0.0] * 4
     assert informative.tolist() == [True, False]
 
