@@ -141,17 +141,17 @@ class Pipeline:
 
         return self.work.run("align", depends, fn)
 
-    def _sft(self, name: str, start: Stage, depends: dict, examples: Callable[[], list]) -> Stage:
+    def _sft(self, name: str, start: Stage, depends: dict, examples: Callable[[], list], lr: float) -> Stage:
         p = self.profile
-        fields = ("sft_epochs", "sft_lr", "batch_tokens", "dtype")
-        depends = {"start": start, **self.context_key, **{f: getattr(p, f) for f in fields}, **depends}
+        fields = ("sft_epochs", "batch_tokens", "dtype")
+        depends = {"start": start, "lr": lr, **self.context_key, **{f: getattr(p, f) for f in fields}, **depends}
 
         def fn(folder: Path) -> dict:
             model = backbones.load_model(start.folder)
             rows, log = examples(), []
             if rows:  # a weak model may get nothing right; then there is nothing to learn from
                 log = sft.train(
-                    model, self.tokenizer, rows, epochs=p.sft_epochs, lr=p.sft_lr, batch_tokens=p.batch_tokens,
+                    model, self.tokenizer, rows, epochs=p.sft_epochs, lr=lr, batch_tokens=p.batch_tokens,
                     seed=self.seed, dtype=p.dtype,
                 )  # fmt: skip
             backbones.save(folder, model)
@@ -162,15 +162,15 @@ class Pipeline:
 
     def direct(self, start: Stage) -> Stage:
         """Direct SFT: context -> ID without reasoning, on the same requests as the distilled start."""
-        return self._sft(
-            "direct", start, {"n": self.profile.distil_requests}, lambda: context_to_sid(self.codec, self.taught)
-        )
+        p = self.profile
+        examples = lambda: context_to_sid(self.codec, self.taught)  # noqa: E731
+        return self._sft("direct", start, {"n": p.distil_requests}, examples, p.distil_lr)
 
     def distil(self, start: Stage) -> Stage:
         """The distilled start: the teacher's reasoning, then the ID."""
         depends = {"n": self.profile.distil_requests, "bias": asdict(self.teacher.bias)}
         pairs = lambda: [(r, self.teacher.write(r), r.target) for r in self.taught]  # noqa: E731
-        return self._sft("distil", start, depends, lambda: reasoned(self.codec, pairs()))
+        return self._sft("distil", start, depends, lambda: reasoned(self.codec, pairs()), self.profile.distil_lr)
 
     def explore(self, start: Stage, arm: str = "rgrpo") -> Stage:
         p = self.profile
@@ -206,7 +206,7 @@ class Pipeline:
         depends = {"explored": explored, "samples": p.collect_samples, "temperature": p.rl_temperature}
         collected = self.work.run("round0-collect", depends, collect_fn)
         pairs = lambda: [(self.pool[i], text, self.pool[i].target) for i, text in collected.json("kept.json")]  # noqa: E731
-        return self._sft(name, start, {"collected": collected}, lambda: reasoned(self.codec, pairs()))
+        return self._sft(name, start, {"collected": collected}, lambda: reasoned(self.codec, pairs()), p.sft_lr)
 
     # -- evaluation --------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from time import perf_counter
 from typing import Literal
@@ -24,10 +25,13 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from . import rewards as R
-from .decode import beam_search, left_pad, plant, sample
+from .decode import beam_search, draw, left_pad, plant, sample
+from .errors import CRSError
+from .precision import Precision, n_processes, process_mean, process_number
 from .trie import Trie
 
 Arm = Literal["grpo", "rgrpo", "beam_top1"]
+Loss = Literal["grpo", "dapo", "dr_grpo"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class RLConfig:
     """One RL stage. `prompts` (B) times `group` (G) trajectories a step, `beams` (K) items in each list."""
 
     arm: Arm = "rgrpo"
+    loss: Loss = "grpo"  # how tokens are weighed: see `token_weight`
+    dtype: str = "float32"
     steps: int = 100
     prompts: int = 16
     group: int = 8
@@ -58,6 +64,14 @@ class Vocabulary:
     pad: int
     end_think: int
     sid: np.ndarray
+
+    @cached_property
+    def _item(self) -> dict[tuple[int, ...], int]:
+        return {tuple(row): item for item, row in enumerate(self.sid.tolist())}
+
+    def items_of(self, codes: np.ndarray) -> np.ndarray:
+        """Token ids `(..., 4)` -> items `(...)`, -1 where they name none."""
+        return np.array([self._item.get(tuple(c), -1) for c in codes.reshape(-1, codes.shape[-1]).tolist()]).reshape(codes.shape[:-1])
 
     def codes_of(self, items: np.ndarray) -> np.ndarray:
         """Token ids of items `(...)` -> `(..., 4)`; -1 where there is no item."""
@@ -93,31 +107,40 @@ def rollout(
     drawn = sample(tree, config.group, vocab.end_think, config.max_reasoning, config.temperature, generator)
     completion, mask, logprob = drawn.token, drawn.mask, drawn.logprob
     thoughts = (completion * mask).cpu().numpy()
-    tokens = mask.sum(-1).cpu().numpy()  # (B, G)
-    goal = vocab.sid[targets][:, None]  # (B, 1, 4)
+    clean = ~np.isin(thoughts, vocab.sid).any(-1)
+    about = mask.sum(-1).cpu().numpy(), drawn.closed.cpu().numpy(), clean  # each (B, G)
     if config.arm == "grpo":
         answer, answer_logprob = _sample_answer(drawn.tree, vocab.sid.shape[1], config.temperature, generator)
         completion, mask, logprob = _append(completion, mask, logprob, answer, answer_logprob)
-        codes = answer.cpu().numpy()[..., None, :]  # a list of one, (B, G, 1, 4)
-        valid = _in_catalogue(codes, vocab.sid)
-        score = R.top1_reward(R.item_scores(codes, goal, (0.0, 0.0, 0.0)))
+        ranked = vocab.items_of(answer.cpu().numpy())[..., None]  # a list of one, (B, G, 1)
     else:
-        items, _ = beam_search(drawn.tree, trie, config.beams)
-        items = items.cpu().numpy()  # (B, G, K)
-        valid = items >= 0
-        exact = config.arm == "beam_top1"
-        scores = R.item_scores(vocab.codes_of(items), goal, (0.0, 0.0, 0.0) if exact else config.reward.prefix_credit)
-        score = R.top1_reward(scores) if exact else R.rank_reward(scores)
-    clean = ~np.isin(thoughts, vocab.sid).any(-1)
-    parts = {
-        "format": R.format_reward(drawn.closed.cpu().numpy(), clean),
-        "length": R.length_reward(tokens, config.reward.min_tokens, config.reward.max_tokens),
-        "validity": R.validity_reward(valid),
-        "rank": score,
-    }
+        ranked = beam_search(drawn.tree, trie, config.beams)[0].cpu().numpy()  # (B, G, K)
+    parts = list_parts(ranked, targets[:, None], *about, vocab, config)
     reward = R.total_reward(parts, config.reward)
     advantage, informative = R.group_advantage(reward, scale=config.scale_advantage)
     return Rollout(prompts, completion, mask, logprob, parts, reward, advantage, informative)
+
+
+def list_parts(
+    ranked: np.ndarray,
+    target: np.ndarray,
+    tokens: np.ndarray,
+    closed: np.ndarray,
+    clean: np.ndarray,
+    vocab: Vocabulary,
+    config: RLConfig,
+) -> dict[str, np.ndarray]:
+    """The parts of the reward: ranked `(..., K)` item ids (-1: none), target `(...)`, and of the reasoning its number of
+    tokens, whether the model closed it, and whether it is free of ID tokens, each `(...)` -> name -> `(...)`."""
+    whole_list = config.arm == "rgrpo"
+    credit = config.reward.prefix_credit if whole_list else (0.0, 0.0, 0.0)
+    scores = R.item_scores(vocab.codes_of(ranked), vocab.sid[target], credit)
+    return {
+        "format": R.format_reward(closed, clean),
+        "length": R.length_reward(tokens, config.reward.min_tokens, config.reward.max_tokens),
+        "validity": R.validity_reward(ranked >= 0),
+        "rank": R.rank_reward(scores) if whole_list else R.top1_reward(scores),
+    }
 
 
 @torch.no_grad()
@@ -126,8 +149,7 @@ def _sample_answer(tree, depth: int, temperature: float, generator) -> tuple[tor
     tokens, logprobs = [], []
     for level in range(depth):
         logp = tree.logits.log_softmax(-1)
-        token = torch.multinomial((tree.logits / temperature).softmax(-1).flatten(0, 1), 1, generator=generator)
-        token = token.view(tree.logits.shape[:2])
+        token = draw(tree.logits, temperature, generator)
         tokens.append(token)
         logprobs.append(logp.gather(-1, token[..., None])[..., 0])
         if level < depth - 1:
@@ -141,13 +163,6 @@ def _append(completion, mask, logprob, answer, answer_logprob):
     at = mask.sum(-1, keepdim=True) + torch.arange(extra, device=mask.device)
     completion, mask, logprob = (pad_tensor(t, (0, extra)) for t in (completion, mask, logprob))
     return completion.scatter(-1, at, answer), mask.scatter(-1, at, True), logprob.scatter(-1, at, answer_logprob)
-
-
-def _in_catalogue(codes: np.ndarray, sid: np.ndarray) -> np.ndarray:
-    """Which of the codes `(..., 4)` name an item: `(...)` bool."""
-    known = set(map(tuple, sid.tolist()))
-    flat = codes.reshape(-1, codes.shape[-1]).tolist()
-    return np.array([tuple(c) in known for c in flat]).reshape(codes.shape[:-1])
 
 
 def packed_logprobs(
@@ -187,20 +202,33 @@ def packed_logprobs(
     return torch.zeros(b, g * c, device=device).scatter(1, slot, logp * live).view(b, g, c)
 
 
+def token_weight(mask: torch.Tensor, config: RLConfig, longest: int) -> torch.Tensor:
+    """How much each token counts in the loss: mask `(B, G, C)` -> weights `(B, G, C)`, 0 where masked.
+
+    grpo: every trajectory counts the same, so a token of a long one counts less (DeepSeekMath). dapo: every token of
+    the step counts the same. dr_grpo: every token counts 1 / `longest`, whatever its trajectory's length.
+    """
+    mask = mask.float()
+    if config.loss == "grpo":
+        return mask / mask.sum(-1, keepdim=True).clamp(min=1) / mask[..., 0].numel()
+    if config.loss == "dapo":
+        return mask / process_mean(mask.sum()).clamp(min=1)
+    return mask / (mask[..., 0].numel() * longest)
+
+
 def policy_loss(
     logprob: torch.Tensor,
     old_logprob: torch.Tensor,
     reference: torch.Tensor | None,
     advantage: torch.Tensor,
-    mask: torch.Tensor,
+    weight: torch.Tensor,
     config: RLConfig,
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """Clipped policy-gradient loss with a KL penalty (GRPO; DeepSeekMath, eq. 3): tensors `(B, G, C)`, advantage `(B, G)`.
 
-    Mean over the tokens of a trajectory, then over trajectories. Silent groups (all advantages 0) carry no loss,
-    and no KL either unless `kl_on_silent_groups`.
+    The weighted sum over all tokens (see `token_weight`). Silent groups (all advantages 0) carry no loss, and no KL
+    either unless `kl_on_silent_groups`.
     """
-    mask = mask.float()
     ratio = (logprob - old_logprob).exp()
     a = advantage[..., None]
     gain = torch.minimum(ratio * a, ratio.clamp(1 - config.clip, 1 + config.clip) * a)
@@ -211,40 +239,45 @@ def policy_loss(
         gap = reference - logprob
         kl = gap.exp() - gap - 1  # the k3 estimator: unbiased, never negative
         per_token = per_token + config.kl * kl * (1.0 if config.kl_on_silent_groups else heard)
-    weight = mask / mask.sum(-1, keepdim=True).clamp(min=1)
-    loss = (per_token * weight).sum(-1).mean()
     clipped = ((ratio.detach() - 1).abs() > config.clip).float()
-    return loss, {"kl": (kl.detach() * weight).sum(-1).mean().item(), "clipped": (clipped * weight).sum(-1).mean().item()}
+    logs = {name: (value.detach() * weight).sum().item() for name, value in (("kl", kl), ("clipped", clipped))}
+    return (per_token * weight).sum(), logs
 
 
-def update(model, reference, optimizer, roll: Rollout, vocab: Vocabulary, config: RLConfig) -> dict[str, float]:
+def update(
+    model, reference, optimizer, roll: Rollout, vocab: Vocabulary, config: RLConfig, precision: Precision | None = None
+) -> dict[str, float]:
     """One or more gradient steps on a rollout. `reference`: the frozen policy of the KL term, or None."""
     device = roll.completion.device
+    precision = precision or Precision(config.dtype, device)
     advantage = torch.as_tensor(roll.advantage, dtype=torch.float32, device=device)
-    heard = roll.informative | config.kl_on_silent_groups
-    if not heard.any():
-        return {"kl": 0.0, "clipped": 0.0, "grad_norm": 0.0}
-    rows = torch.as_tensor(np.flatnonzero(heard), device=device)  # silent groups cost nothing
+    longest = config.max_reasoning + (vocab.sid.shape[1] if config.arm == "grpo" else 0)
+    # Silent groups count in the weights, so a step with few informative groups is a small step; they cost no time.
+    weight = token_weight(roll.mask, config, longest)
+    rows = torch.as_tensor(np.flatnonzero(roll.informative | config.kl_on_silent_groups), device=device)
     prompts = [roll.prompts[int(i)] for i in rows]
-    completion, mask, old = (t[rows] for t in (roll.completion, roll.mask, roll.old_logprob))
-    if reference is not None and config.kl > 0:
+    completion, mask, old, weight = (t[rows] for t in (roll.completion, roll.mask, roll.old_logprob, weight))
+
+    def logprobs(of: PreTrainedModel) -> torch.Tensor:
+        with precision.autocast():
+            return packed_logprobs(of, prompts, completion, mask, vocab.pad)
+
+    reference_logprob = None
+    if reference is not None and config.kl > 0 and len(rows):
         with torch.no_grad():
-            reference_logprob = packed_logprobs(reference, prompts, completion, mask, vocab.pad)
-    else:
-        reference_logprob = None
+            reference_logprob = logprobs(reference)
     model.train()
-    logs: dict[str, float] = {}
+    logs = {"kl": 0.0, "clipped": 0.0}
     for _ in range(config.inner_epochs):
-        logprob = packed_logprobs(model, prompts, completion, mask, vocab.pad)
-        start = logprob.detach() if config.inner_epochs == 1 else old  # one epoch: the ratio is 1 by definition
-        loss, logs = policy_loss(logprob, start, reference_logprob, advantage[rows], mask, config)
-        # Silent groups count in the mean, so a step with few informative groups is a small step.
-        (loss * len(rows) / len(roll.prompts)).backward()
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
-        logs["grad_norm"] = float(norm)
-        if torch.isfinite(norm):
-            optimizer.step()
-        optimizer.zero_grad()
+        if len(rows):
+            logprob = logprobs(model)
+            start = logprob.detach() if config.inner_epochs == 1 else old  # one epoch: the ratio is 1 by definition
+            loss, logs = policy_loss(logprob, start, reference_logprob, advantage[rows], weight, config)
+        elif n_processes() > 1:  # nothing to learn here, but the other processes wait for our share
+            loss = sum(p.sum() for p in model.parameters() if p.requires_grad) * 0.0
+        else:
+            return {**logs, "grad_norm": 0.0}
+        logs["grad_norm"] = precision.step(loss, model, optimizer, config.max_grad_norm)
     return logs
 
 
@@ -259,21 +292,30 @@ def train(
     log_file: Path | None = None,
     on_step: Callable[[int, dict], None] | None = None,
 ) -> list[dict[str, float]]:
-    """The loop. examples: (prompt ids, target item); each epoch visits them in a new order. Returns one row a step."""
+    """The loop. examples: (prompt ids, target item); each epoch visits them in a new order. Returns one row a step.
+
+    Under several processes each takes its share of a step's prompts, which must divide evenly; rows speak of that
+    share. Raises `CRSError` when they do not.
+    """
+    rank, n = process_number(), n_processes()
+    if config.prompts % n:
+        raise CRSError(f"{config.prompts} prompts a step cannot be shared by {n} processes; make rl_prompts a multiple of {n}.")
     rng = np.random.default_rng(seed)
-    generator = torch.Generator(model.device).manual_seed(seed)
+    generator = torch.Generator(model.device).manual_seed(seed + rank)
+    precision = Precision(config.dtype, model.device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=0.0)
     queue: list[int] = []
     history = []
     trie = trie.to(model.device)
-    for step in tqdm(range(config.steps), desc=f"RL ({config.arm})", mininterval=5):
+    for step in tqdm(range(config.steps), desc=f"RL ({config.arm})", mininterval=5, disable=rank > 0):
         while len(queue) < config.prompts:
             queue += rng.permutation(len(examples)).tolist()
         batch, queue = [examples[i] for i in queue[: config.prompts]], queue[config.prompts :]
+        batch = batch[rank::n]
         started = perf_counter()
         roll = rollout(model, [p for p, _ in batch], np.array([t for _, t in batch]), trie, vocab, config, generator)
         rolled = perf_counter()
-        logs = update(model, reference, optimizer, roll, vocab, config)
+        logs = update(model, reference, optimizer, roll, vocab, config, precision)
         row = {
             "step": step,
             "reward": float(roll.reward.mean()),
@@ -287,7 +329,7 @@ def train(
         history.append(row)
         if on_step:
             on_step(step, row)
-    if log_file:
+    if log_file and rank == 0:
         log_file.write_text("\n".join(json.dumps(row) for row in history) + "\n")
     model.eval()
     return history

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, PrinterCallback, ProgressCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
+from .precision import best_dtype
 from .tasks import Example, token_batches
 
 warnings.filterwarnings("ignore", message=".*pin_memory.*")
@@ -24,26 +25,37 @@ logging.getLogger("trl").setLevel(logging.ERROR)
 
 
 class TokenBatches(torch.utils.data.Sampler[list[int]]):
-    """Batches of similar length within a token budget, shuffled anew each epoch."""
+    """Batches of similar length within a token budget, shuffled anew each epoch; every process gets its own share.
 
-    def __init__(self, lengths: Sequence[int], budget: int, seed: int):
-        self.lengths, self.budget, self.seed, self.epoch = lengths, budget, seed, 0
+    Of n processes, number r takes batches r, r + n, ... A few batches are repeated so that all take equally many.
+    """
 
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
+    def __init__(self, lengths: Sequence[int], budget: int, seed: int, rank: int = 0, n: int = 1):
+        self.lengths, self.budget, self.seed, self.rank, self.n, self.epoch = lengths, budget, seed, rank, n, 0
+
+    def _share(self, epoch: int) -> list[list[int]]:
+        batches = token_batches(self.lengths, self.budget, self.seed + epoch)
+        return (batches + batches[: -len(batches) % self.n])[self.rank :: self.n]
 
     def __iter__(self) -> Iterator[list[int]]:
-        return iter(token_batches(self.lengths, self.budget, self.seed + self.epoch))
+        return iter(self._share(self.epoch))
 
     def __len__(self) -> int:
-        return len(token_batches(self.lengths, self.budget, self.seed))
+        return len(self._share(0))
+
+
+class TokenLoader(DataLoader):
+    """A loader that passes the epoch on to its batches, as the trainer expects of accelerate's own."""
+
+    def set_epoch(self, epoch: int) -> None:
+        self.batch_sampler.epoch = epoch
 
 
 class Progress(TrainerCallback):
     """One calm bar with the loss in it, in place of a dictionary printed every few steps."""
 
     def on_train_begin(self, args, state, control, **_):
-        self.bar = tqdm(total=state.max_steps, desc="SFT", mininterval=5)
+        self.bar = tqdm(total=state.max_steps, desc="SFT", mininterval=5, disable=not state.is_world_process_zero)
 
     def on_step_end(self, args, state, control, **_):
         self.bar.update()
@@ -80,9 +92,9 @@ class TokenBudgetTrainer(SFTTrainer):
 
     def get_train_dataloader(self) -> DataLoader:
         lengths = [len(row) for row in self.train_dataset["input_ids"]]
-        batches = TokenBatches(lengths, self.token_budget, self.args.seed)
-        loader = DataLoader(self.train_dataset, batch_sampler=batches, collate_fn=self.data_collator)
-        return self.accelerator.prepare(loader)
+        rank, n = self.accelerator.process_index, self.accelerator.num_processes
+        batches = TokenBatches(lengths, self.token_budget, self.args.seed, rank, n)
+        return TokenLoader(self.train_dataset, batch_sampler=batches, collate_fn=self.data_collator)
 
 
 def train(
@@ -96,13 +108,18 @@ def train(
     seed: int,
     dtype: str = "float32",
     schedule: str = "cosine",
+    accumulate: int = 1,
+    log_every: int = 25,
 ) -> list[dict]:
-    """Train in place; returns TRL's log rows (loss, learning rate, tokens). Loss only where an example asks for it."""
+    """Train in place; returns TRL's log rows (loss, learning rate, tokens). Loss only where an example asks for it.
+
+    A step takes `accumulate` batches of `batch_tokens` in each process: one process with 2 does what two do with 1.
+    """
     rows = {
         "input_ids": [e.ids for e in examples],
         "labels": [[i if on else -100 for i, on in zip(e.ids, e.loss)] for e in examples],
     }
-    on_gpu = torch.cuda.is_available()
+    on_gpu, dtype = torch.cuda.is_available(), best_dtype(dtype)
     with tempfile.TemporaryDirectory() as scratch:
         args = SFTConfig(
             output_dir=scratch,
@@ -113,13 +130,14 @@ def train(
             adam_beta2=0.98,
             weight_decay=0.01,
             max_grad_norm=1.0,
-            logging_steps=25,
+            logging_steps=log_every,
+            gradient_accumulation_steps=accumulate,
             save_strategy="no",
             report_to="none",
             seed=seed,
             use_cpu=not on_gpu,
-            bf16=on_gpu and dtype == "bfloat16",
-            fp16=on_gpu and dtype == "float16",
+            bf16=dtype == "bfloat16",
+            fp16=dtype == "float16",
             gradient_checkpointing=False,
             max_length=None,
             remove_unused_columns=False,

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crs_lite.decode import beam_search, force, plant, sample
+from crs_lite.decode import beam_search, draw, force, plant, sample
 from crs_lite.errors import CRSError
-from crs_lite.trie import Trie
+from crs_lite.trie import CatalogueLogits, Trie, prefix_allowed_tokens_fn
 
 END, PAD = 3, 0
 
@@ -48,7 +48,7 @@ def test_beams_equal_hugging_face_generate(random_model, catalogue_ids, seed):
         items, scores = beam_search(plant(random_model, [prompt], PAD), trie, k)
         out = random_model.generate(
             torch.tensor([prompt]), num_beams=k, num_return_sequences=k, max_new_tokens=4, do_sample=False,
-            prefix_allowed_tokens_fn=trie.prefix_allowed_tokens_fn(len(prompt)), pad_token_id=PAD, eos_token_id=1,
+            prefix_allowed_tokens_fn=prefix_allowed_tokens_fn(catalogue_ids, len(prompt)), pad_token_id=PAD, eos_token_id=1,
             return_dict_in_generate=True, output_scores=True, length_penalty=0.0,
         )
         theirs = [by_id[tuple(row[len(prompt) : len(prompt) + 4])] for row in out.sequences.tolist()]
@@ -116,7 +116,7 @@ def test_trie_holds_exactly_the_catalogue(codes):
 
     def walk(node, level, prefix):
         if level == trie.depth:
-            found[prefix] = int(trie.item[node])
+            found[prefix] = int(trie.items(torch.tensor(node)))
             return
         token, child, exists = trie.children(torch.tensor(node), level)
         for t, c in zip(token[exists].tolist(), child[exists].tolist()):
@@ -129,3 +129,62 @@ def test_trie_holds_exactly_the_catalogue(codes):
 def test_shared_id_is_refused():
     with pytest.raises(CRSError, match="share one semantic ID"):
         Trie.build(np.array([[1, 2], [3, 4], [1, 2]]))
+
+
+def test_walk_finds_prefixes_and_nothing_else(catalogue_ids):
+    trie = Trie.build(catalogue_ids)
+    for m in range(1, 5):
+        assert (trie.walk(torch.tensor(catalogue_ids[:, :m])) > 0).all()
+    leaves = trie.walk(torch.tensor(catalogue_ids))
+    assert trie.items(leaves).tolist() == list(range(len(catalogue_ids)))
+    strange = catalogue_ids.copy()
+    strange[:, 1] = 70
+    assert (trie.walk(torch.tensor(strange)) == -1).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_logits_processor_equals_the_python_function_in_beams(random_model, catalogue_ids, seed):
+    trie, k, prompt = Trie.build(catalogue_ids), 5, random_prompts(seed)[0]
+    same = dict(num_beams=k, num_return_sequences=k, max_new_tokens=4, do_sample=False, pad_token_id=PAD, eos_token_id=1)
+    ids = torch.tensor([prompt])
+    processor = CatalogueLogits(trie, 1, prompt_length=len(prompt))
+    mine = random_model.generate(ids, logits_processor=[processor], **same)
+    theirs = random_model.generate(ids, prefix_allowed_tokens_fn=prefix_allowed_tokens_fn(catalogue_ids, len(prompt)), **same)
+    assert mine.tolist() == theirs.tolist()
+
+
+def test_logits_processor_in_sampling_emits_catalogue_items_only(random_model, catalogue_ids):
+    """A batch of left-padded prompts; free text up to the marker, then one item, then the end."""
+    known = set(map(tuple, catalogue_ids.tolist()))
+    prompts = random_prompts(3, n=6)
+    width = max(map(len, prompts))
+    ids = torch.tensor([[PAD] * (width - len(p)) + p for p in prompts])
+    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
+    torch.manual_seed(0)
+    out = random_model.generate(
+        ids, attention_mask=mask, do_sample=True, temperature=20.0, max_new_tokens=120, num_return_sequences=8,
+        logits_processor=[CatalogueLogits(Trie.build(catalogue_ids), 1, marker=END)], pad_token_id=PAD, eos_token_id=1,
+    )
+    found = 0
+    for row in out[:, width:].tolist():
+        if END in row and len(row) >= row.index(END) + 6:
+            behind = row[row.index(END) + 1 :]
+            assert tuple(behind[:4]) in known and behind[4] == 1
+            found += 1
+    assert found > 5
+
+
+def test_logits_processor_wants_one_place_where_ids_begin(catalogue_ids):
+    with pytest.raises(CRSError, match="one of the two"):
+        CatalogueLogits(Trie.build(catalogue_ids), 1)
+
+
+def test_draws_follow_the_tempered_softmax():
+    """Each token's count among 40,000 draws lies within 5 standard errors of its probability; impossible ones never come."""
+    logits = torch.tensor([[2.0, -1.0, -torch.inf, 0.5, 3.0], [0.0, 0.0, 1.0, -torch.inf, -torch.inf]])
+    for temperature in (0.5, 1.0, 2.0):
+        drawn = draw(logits.repeat(40_000, 1, 1), temperature, torch.Generator().manual_seed(0))
+        for row, want in zip(drawn.T, (logits / temperature).softmax(-1)):
+            share = torch.bincount(row, minlength=5) / len(row)
+            assert ((share - want).abs() <= 5 * (want * (1 - want) / len(row)).sqrt()).all()
+    assert draw(logits, 0.0, None).tolist() == [4, 2]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from crs_lite.rewards import RewardConfig
-from crs_lite.rl import RLConfig, Vocabulary, packed_logprobs, policy_loss, rollout, train, update
+from crs_lite.rl import RLConfig, Vocabulary, packed_logprobs, policy_loss, rollout, token_weight, train, update
 from crs_lite.trie import Trie
 
 END, PAD = 3, 0
@@ -62,7 +62,7 @@ def test_policy_loss_by_hand():
     old = torch.log(torch.tensor([[[0.4, 0.1], [0.4, 0.9]]]))
     reference = torch.log(torch.tensor([[[0.25, 0.3], [0.2, 0.9]]]))
     mask = torch.tensor([[[True, True], [True, False]]])
-    loss, logs = policy_loss(logprob, old, reference, torch.tensor([[1.0, -1.0]]), mask, config)
+    loss, logs = policy_loss(logprob, old, reference, torch.tensor([[1.0, -1.0]]), token_weight(mask, config, 2), config)
     # ratios 1.25 and 3 are cut at 1.2 (A = +1); ratio 0.5 is cut at 0.8 from below (A = -1): min(-0.5, -0.8) = -0.8
     k3 = 0.5 - np.log(0.5) - 1
     want = 0.5 * ((-1.2 + 0.1 * k3 - 1.2) / 2) + 0.5 * 0.8
@@ -73,8 +73,16 @@ def test_policy_loss_by_hand():
 def test_loss_gradient_is_minus_advantage_over_length_at_ratio_one():
     logprob = torch.zeros(1, 2, 3, requires_grad=True)
     mask = torch.tensor([[[True, True, True], [True, False, False]]])
-    policy_loss(logprob, logprob.detach(), None, torch.tensor([[0.9, -0.9]]), mask, RLConfig())[0].backward()
+    policy_loss(logprob, logprob.detach(), None, torch.tensor([[0.9, -0.9]]), token_weight(mask, RLConfig(), 3), RLConfig())[0].backward()
     assert logprob.grad[0].flatten().tolist() == pytest.approx([-0.15, -0.15, -0.15, 0.45, 0.0, 0.0])
+
+
+def test_token_weights_by_hand():
+    mask = torch.tensor([[[True, True, True], [True, False, False]]])
+    weights = {loss: token_weight(mask, RLConfig(loss=loss), 10)[mask].tolist() for loss in ("grpo", "dapo", "dr_grpo")}
+    assert weights["grpo"] == pytest.approx([1 / 6, 1 / 6, 1 / 6, 1 / 2])
+    assert weights["dapo"] == pytest.approx([1 / 4] * 4)
+    assert weights["dr_grpo"] == pytest.approx([1 / 20] * 4)
 
 
 def test_silent_groups_carry_no_gradient_and_no_kl(random_model, vocab):
@@ -82,11 +90,11 @@ def test_silent_groups_carry_no_gradient_and_no_kl(random_model, vocab):
     model = random_model
     logprob = packed_logprobs(model, prompts, completion, mask, PAD)
     reference = logprob.detach() - 1.0
-    advantage = torch.zeros(3, 4)
-    loss, _ = policy_loss(logprob, logprob.detach(), reference, advantage, mask, RLConfig())
+    advantage, weight = torch.zeros(3, 4), token_weight(mask, RLConfig(), 7)
+    loss, _ = policy_loss(logprob, logprob.detach(), reference, advantage, weight, RLConfig())
     loss.backward()
     assert all(p.grad is None or p.grad.abs().max() == 0 for p in model.parameters())
-    loss, _ = policy_loss(logprob, logprob.detach(), reference, advantage, mask, RLConfig(kl_on_silent_groups=True))
+    loss, _ = policy_loss(logprob, logprob.detach(), reference, advantage, weight, RLConfig(kl_on_silent_groups=True))
     assert loss > 0
 
 

@@ -1,0 +1,122 @@
+"""TRL's trainer and our loop on one recorded rollout: the same gradient, whatever the loss of the family."""
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM, TrainerCallback
+from trl import GRPOConfig, GRPOTrainer
+
+from crs_lite import backbones
+from crs_lite.errors import CRSError
+from crs_lite.profiles import get_profile
+from crs_lite.rl import RLConfig, Vocabulary, packed_logprobs, policy_loss, rollout, token_weight
+from crs_lite.trie import Trie
+from crs_lite.trl_rgrpo import RGRPORollout, list_reward
+
+from test_rl import naive_logprobs, ragged
+
+WORDS = 40  # the catalogue's tokens begin behind them
+
+
+@pytest.fixture
+def system(tmp_path, catalogue_ids):
+    """A saved model over the tokens of `catalogue_ids`, a tokenizer that spells token i as "t<i>", vocabulary, trie."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    names = {"<pad>": 0, "<bos>": 1, "<eos>": 2, "</think>": 3} | {f"t{i}": i for i in range(4, 80)}
+    core = Tokenizer(models.WordLevel(names, unk_token="<pad>"))
+    core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, pad_token="<pad>", bos_token="<bos>", eos_token="<eos>")
+    torch.manual_seed(0)
+    model = backbones.tiny_model(get_profile("smoke", hidden=32, heads=2, ffn=64), 80)
+    backbones.save(tmp_path / "model", model, tokenizer)
+    return tmp_path, tokenizer, Vocabulary(0, 3, catalogue_ids), Trie.build(catalogue_ids)
+
+
+class Gradient(TrainerCallback):
+    def on_pre_optimizer_step(self, args, state, control, model=None, **_):
+        self.value = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+
+
+def trl_trainer(folder, tokenizer, vocab, config, prompts, targets, rollout_func, callback, **changes):
+    text = [" ".join(tokenizer.convert_ids_to_tokens(p)) for p in prompts]
+    args = GRPOConfig(**{
+        "output_dir": str(folder / "out"), "num_generations": config.group, "max_steps": 1, "shuffle_dataset": False,
+        "per_device_train_batch_size": len(prompts) * config.group, "max_completion_length": config.max_reasoning,
+        "beta": config.kl, "epsilon": config.clip, "loss_type": config.loss, "use_bias_correction_kl": False,
+        "use_cpu": True, "bf16": False, "gradient_checkpointing": False, "report_to": "none", "save_strategy": "no",
+        "max_grad_norm": 0.0, "learning_rate": 1e-3, **changes,
+    })  # fmt: skip
+    return GRPOTrainer(
+        model=AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.float32), args=args,
+        processing_class=tokenizer, train_dataset=Dataset.from_dict({"prompt": text, "target": targets.tolist()}),
+        rollout_func=rollout_func, reward_funcs=list_reward(vocab, config), callbacks=[callback],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("loss", ["grpo", "dapo", "dr_grpo"])
+def test_trl_and_our_loop_have_the_same_gradient(system, loss):
+    folder, tokenizer, vocab, trie = system
+    config = RLConfig(
+        loss=loss, group=4, beams=5, max_reasoning=10, kl=0.05, kl_on_silent_groups=True, scale_advantage=loss != "dr_grpo"
+    )
+    prompts, targets = [[5, 6, 7], [8, 9], [10, 11, 12, 13]], np.array([3, 5, 40])
+    model = AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.float32).eval()
+    roll = rollout(model, prompts, targets, trie, vocab, config, torch.Generator().manual_seed(0))
+    assert roll.mask.sum(-1).min() < roll.mask.sum(-1).max()  # ragged, or the losses could not differ
+    reference = AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.float32).eval()
+    with torch.no_grad():  # another reference, or the KL term would have no gradient
+        for p in reference.parameters():
+            p.mul_(1.1)
+
+    mine = packed_logprobs(model, prompts, roll.completion, roll.mask, vocab.pad)
+    other = packed_logprobs(reference, prompts, roll.completion, roll.mask, vocab.pad).detach()
+    weight = token_weight(roll.mask, config, config.max_reasoning)
+    advantage = torch.as_tensor(roll.advantage, dtype=torch.float32)
+    policy_loss(mine, mine.detach(), other, advantage, weight, config)[0].backward()
+
+    calls = []
+
+    def recorded(texts, trainer):
+        calls.append(texts)
+        generator = torch.Generator().manual_seed(0)
+        again = rollout(trainer.accelerator.unwrap_model(trainer.model), prompts, targets, trie, vocab, config, generator)
+        assert torch.equal(again.completion * again.mask, roll.completion * roll.mask)
+        return RGRPORollout(tokenizer, trie, vocab, config)(texts, trainer)
+
+    theirs = Gradient()
+    scale = "none" if loss == "dr_grpo" else "group"
+    trainer = trl_trainer(folder, tokenizer, vocab, config, prompts, targets, recorded, theirs, scale_rewards=scale)
+    with torch.no_grad():
+        for p, q in zip(trainer.ref_model.parameters(), reference.parameters()):
+            p.copy_(q)
+    trainer.train()
+    assert len(calls) == 1
+    scale = max(p.grad.norm() for p in model.parameters())
+    for name, p in model.named_parameters():
+        assert (p.grad - theirs.value[name]).norm() <= 2e-5 * scale, name
+    assert scale > 1e-3
+
+
+def test_a_batch_that_cuts_a_group_is_refused(system):
+    folder, tokenizer, vocab, trie = system
+    with pytest.raises(CRSError, match="whole groups of 4"):
+        RGRPORollout(tokenizer, trie, vocab, RLConfig(group=4))(["t5 t6"] * 3 + ["t7"], None)
+
+
+def test_packed_update_under_lora_has_the_gradient_of_the_plain_one(random_model):
+    prompts, completion, mask = ragged()
+    torch.manual_seed(0)
+    model = get_peft_model(random_model, LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM", init_lora_weights=False))
+    weight = torch.randn(completion.shape, generator=torch.Generator().manual_seed(0)) * mask
+    (naive_logprobs(model, prompts, completion, mask) * weight).sum().backward()
+    want = {n: p.grad.clone() for n, p in model.named_parameters() if p.requires_grad}
+    model.zero_grad()
+    (packed_logprobs(model, prompts, completion, mask, 0) * weight).sum().backward()
+    assert len(want) == 8 and all(g.norm() > 0 for g in want.values())
+    for name, p in model.named_parameters():
+        if p.requires_grad:
+            assert (p.grad - want[name]).norm() <= 1e-5 * want[name].norm(), name
