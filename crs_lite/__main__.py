@@ -20,6 +20,8 @@ EXAMPLES = """examples:
   python -m crs_lite run --profile smoke                the whole system in about two minutes
   python -m crs_lite run --profile laptop --seed 1      the real thing on two cores
   python -m crs_lite run --profile smoke --log amazon2023 --reviews R.jsonl.gz --meta M.jsonl.gz
+  accelerate launch --num_processes 2 -m crs_lite run   the same, training shared by processes
+  python -m crs_lite bench beam step                    ours against the stock libraries
   python -m crs_lite results runs/marketplace-laptop-0/results.json
   python -m crs_lite book --profile smoke               execute every notebook, build the pages
 """
@@ -30,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m crs_lite", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="CRS: context-aware, reasoning-enhanced generative search for e-commerce, small enough to read.",
     )  # fmt: skip
-    sub = p.add_subparsers(dest="command", required=True, metavar="{data,run,book,results}")
+    sub = p.add_subparsers(dest="command", required=True, metavar="{data,run,book,bench,results}")
 
     data = sub.add_parser("data", help="regenerate the simulated marketplace and compare it with the frozen one")
     data.add_argument("--out", type=Path, default=SHIPPED, help="folder to write (default: data/marketplace)")
@@ -51,6 +53,10 @@ def parser() -> argparse.ArgumentParser:
     book.add_argument("--profile", default="smoke", help=f"one of {', '.join(PROFILES)}")
     book.add_argument("--out", type=Path, default=ROOT / "build")
     book.add_argument("--no-run", action="store_true", help="only build the pages")
+
+    bench = sub.add_parser("bench", help="time beams, rollouts, steps, the trie and K-means against the stock libraries")
+    bench.add_argument("names", nargs="*", metavar="NAME", help="beam, rollout, step, trie, sid; default: all, about 20 minutes")
+    bench.add_argument("--out", type=Path, default=ROOT / "runs" / "bench.json", help="results file; rows of other names in it stay")
 
     results = sub.add_parser("results", help="print the table of a results file")
     results.add_argument("--readme", action="store_true", help="write the table of the recorded results into README.md")
@@ -92,8 +98,10 @@ def open_log(name: str, world: Path, reviews: Path | None, meta: Path | None):
 
 
 def _run(args) -> int:
+    from . import processes
     from .profiles import get_profile
 
+    processes.start()
     profile = get_profile(args.profile, **dict(_budget(text) for text in args.set))
     log, truth, embeddings = open_log(args.log, args.world, args.reviews, args.meta)
     from . import results
@@ -102,10 +110,13 @@ def _run(args) -> int:
     out = args.out or ROOT / "runs" / f"{args.log}-{profile.name}-{args.seed}"
     command = f"python -m crs_lite run --profile {args.profile} --seed {args.seed} --log {args.log}"
     command += f" --set {' '.join(args.set)}" if args.set else ""
+    if processes.process_number() > 0:
+        sys.stdout = open(os.devnull, "w")  # one voice is enough
     print(f"profile {profile.name}, seed {args.seed}, log {log.name}: {len(log.items)} items, {len(log.requests)} requests")
     print(f"expect about {profile.minutes} on two CPU cores; finished stages in {out} are reused")
     made = Pipeline(log, truth, profile, args.seed, out, embeddings, command).run()
-    results.save(out / "results.json", made)
+    if processes.process_number() == 0:
+        results.save(out / "results.json", made)
     print()
     print(results.markdown(made))
     if made["synthetic_queries"]:
@@ -135,13 +146,27 @@ def _book(args) -> int:
     return 0 if report.ok else 1
 
 
+def _bench(args) -> int:
+    from . import bench, results
+
+    unknown = set(args.names) - set(bench.ALL)
+    if unknown:
+        raise CRSError(f"unknown benchmark {', '.join(sorted(unknown))}; use {', '.join(bench.ALL)}.")
+    for name in args.names or bench.ALL:
+        print(f"{name} ...", flush=True)
+        results.add_bench(args.out, name, bench.ALL[name]())
+    print(results.bench_markdown(results.load(args.out)))
+    print(f"results: {args.out}")
+    return 0
+
+
 def _results(args) -> int:
     from . import results
 
     if args.readme:
-        recorded = results.load(ROOT / "book" / "results" / "quickstart-laptop.json")
-        readme = ROOT / "README.md"
-        readme.write_text(results.with_block(readme.read_text(), results.markdown(recorded)))
+        folder, readme = ROOT / "book" / "results", ROOT / "README.md"
+        text = results.with_block(readme.read_text(), results.markdown(results.load(folder / "quickstart-laptop.json")))
+        readme.write_text(results.with_block(text, results.bench_markdown(results.load(folder / "bench" / "cpu.json")), "bench"))
         return 0
     for path in args.files or sorted((ROOT / "book" / "results").glob("*.json")):
         print(f"{path.name}\n")

@@ -139,7 +139,7 @@ class Pipeline:
             (folder / "log.json").write_text(json.dumps(log))
             return roundtrip(model, codec, p.check_items)
 
-        return self.work.run("align", depends, fn)
+        return self.work.run("align", depends, fn, together=True)
 
     def _sft(self, name: str, start: Stage, depends: dict, examples: Callable[[], list], lr: float) -> Stage:
         p = self.profile
@@ -158,7 +158,7 @@ class Pipeline:
             (folder / "log.json").write_text(json.dumps(log))
             return {"examples": len(rows)}
 
-        return self.work.run(name, depends, fn)
+        return self.work.run(name, depends, fn, together=True)
 
     def direct(self, start: Stage) -> Stage:
         """Direct SFT: context -> ID without reasoning, on the same requests as the distilled start."""
@@ -192,7 +192,7 @@ class Pipeline:
             backbones.save(folder, model)
             return {"wrong": len(wrong), "steps": len(history)}
 
-        return self.work.run(f"round0-{arm}", {"split": self.split_stage, "config": asdict(config)}, rl_fn)
+        return self.work.run(f"round0-{arm}", {"split": self.split_stage, "config": asdict(config)}, rl_fn, together=True)
 
     def consolidate(self, start: Stage, explored: Stage, name: str) -> Stage:
         """SFT on what the explorer got right, from `start`: the RL checkpoint, or the SFT one it began with."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 import torch
-from torch.distributed import all_reduce, get_rank, get_world_size, is_available, is_initialized
 from torch.nn.utils import clip_grad_norm_
 
 from .errors import CRSError
+from .processes import average_gradients
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -46,29 +46,3 @@ class Precision:
             optimizer.step()
         optimizer.zero_grad()
         return float(norm)
-
-
-def n_processes() -> int:
-    return get_world_size() if is_available() and is_initialized() else 1
-
-
-def process_number() -> int:
-    return get_rank() if n_processes() > 1 else 0
-
-
-def process_mean(value: torch.Tensor) -> torch.Tensor:
-    """The mean of a tensor over all processes."""
-    if n_processes() > 1:
-        value = value.clone()
-        all_reduce(value)
-        value /= n_processes()
-    return value
-
-
-def average_gradients(model: torch.nn.Module) -> None:
-    """The mean gradient over all processes, in place; nothing to do in a single process."""
-    if n_processes() == 1:
-        return
-    for p in model.parameters():
-        if p.requires_grad:
-            p.grad = process_mean(torch.zeros_like(p) if p.grad is None else p.grad)

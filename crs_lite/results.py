@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
 
 from .errors import CRSError
+from .stages import hardware, versions
 
 SCHEMA = 1
 METRICS = ("HR@1", "HR@5", "HR@10", "NDCG@5", "NDCG@10", "MRR")
@@ -86,9 +90,31 @@ def markdown(results: dict) -> str:
     return "\n".join(lines) + f"\n\n{provenance(results)}\n"
 
 
-def with_block(text: str, block: str) -> str:
-    """`text` with everything between its results markers replaced. Raises `CRSError` when the markers are missing."""
-    begin, end = "<!-- results:begin -->", "<!-- results:end -->"
+def add_bench(path: Path, name: str, rows: Sequence) -> None:
+    """Put the rows of one benchmark (see `bench.Row`) into a results file, with hardware, versions and date."""
+    made = load(path) if path.exists() else {"bench": {}}
+    made["bench"][name] = {
+        "rows": [asdict(r) for r in rows], "hardware": hardware(), "versions": versions(), "date": date.today().isoformat(),
+        "command": f"python -m crs_lite bench {name}",
+    }  # fmt: skip
+    save(path, made)
+
+
+def bench_markdown(recorded: dict) -> str:
+    """Every measured pair of a benchmark file, with its provenance."""
+    lines = ["| | ours | stock | stock / ours | wanted | |", "|" + " --- |" * 6]
+    where = set()
+    for bench in recorded["bench"].values():
+        where.add(f"{bench['hardware']}, torch {bench['versions']['torch']}, {bench['date']}")
+        for r in bench["rows"]:
+            wanted = f"at least {r['target']:.2f}" if r["target"] else ""
+            lines.append(f"| {r['name']} | {r['ours']:.3g} s | {r['stock']:.3g} s | {r['ratio']:.2f} | {wanted} | {r['note']} |")
+    return "\n".join(lines) + "\n\n" + "; ".join(sorted(where)) + "; `python -m crs_lite bench`\n"
+
+
+def with_block(text: str, block: str, name: str = "results") -> str:
+    """`text` with everything between its `name` markers replaced. Raises `CRSError` when the markers are missing."""
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     if text.count(begin) != 1 or text.count(end) != 1:
         raise CRSError(f"README.md: the lines {begin} and {end} must each stand once; put them back.")
     head, rest = text.split(begin)

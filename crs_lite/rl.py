@@ -27,7 +27,8 @@ from transformers import PreTrainedModel
 from . import rewards as R
 from .decode import beam_search, draw, left_pad, plant, sample
 from .errors import CRSError
-from .precision import Precision, n_processes, process_mean, process_number
+from .precision import Precision
+from .processes import n_processes, process_mean, process_number
 from .trie import Trie
 
 Arm = Literal["grpo", "rgrpo", "beam_top1"]

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from .errors import CRSError
+from .processes import process_number, wait
 
 MANIFEST = "manifest.json"
 
@@ -63,35 +64,45 @@ class Workspace:
         self.root, self.seed = root, seed
         self.minutes: dict[str, float] = {}  # of every stage used, made now or before
 
-    def run(self, name: str, depends: dict, fn: Callable[[Path], dict]) -> Stage:
+    def run(self, name: str, depends: dict, fn: Callable[[Path], dict], together: bool = False) -> Stage:
         """`fn(folder)` fills the folder and returns what the manifest should remember (JSON-able).
 
         `depends` may hold `Stage`s: their keys stand for them. All random generators are seeded from seed and name.
+        Of several processes the first makes the stage and the others wait, unless it is made `together` (training):
+        then all call `fn`, and the first one's folder is kept.
         """
         values = {k: v.key if isinstance(v, Stage) else v for k, v in depends.items()}
         key = digest({"stage": name, "seed": self.seed, "versions": versions(), **values})
         folder = self.root / name
         known = read_manifest(folder)
-        if known and known["key"] == key:
-            self.minutes[name] = known["minutes"]
-            return Stage(folder, known)
-        partial = self.root / f"{name}.partial"
+        wait()  # all have read the same state
+        if not known or known["key"] != key:
+            if together or process_number() == 0:
+                self._make(folder, {"stage": name, "key": key, "seed": self.seed, "depends": values}, fn)
+            wait()
+            known = read_manifest(folder)
+        self.minutes[name] = known["minutes"]
+        return Stage(folder, known)
+
+    def _make(self, folder: Path, about: dict, fn: Callable[[Path], dict]) -> None:
+        rank, name = process_number(), folder.name
+        partial = folder.with_name(f"{name}.partial{rank or ''}")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        print(f"stage {name} ...", flush=True)
+        if rank == 0:
+            print(f"stage {name} ...", flush=True)
         started = perf_counter()
         seed_all(int(digest([self.seed, name])[:8], 16))
         info = fn(partial) or {}
-        manifest = {
-            "stage": name, "key": key, "seed": self.seed, "depends": values, "info": info,
-            "minutes": (perf_counter() - started) / 60, "versions": versions(), "hardware": hardware(),
-        }  # fmt: skip
+        if rank > 0:  # what the first process made is kept
+            shutil.rmtree(partial)
+            return
+        minutes = (perf_counter() - started) / 60
+        manifest = {**about, "info": info, "minutes": minutes, "versions": versions(), "hardware": hardware()}
         (partial / MANIFEST).write_text(json.dumps(manifest, indent=1, default=str) + "\n")
-        self.minutes[name] = manifest["minutes"]
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)  # the one moment at which the stage begins to exist
-        print(f"stage {name}: {manifest['minutes']:.1f} min", flush=True)
-        return Stage(folder, manifest)
+        print(f"stage {name}: {minutes:.1f} min", flush=True)
 
 
 def read_manifest(folder: Path) -> dict | None:

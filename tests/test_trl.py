@@ -61,7 +61,7 @@ def trl_trainer(folder, tokenizer, vocab, config, prompts, targets, rollout_func
 def test_trl_and_our_loop_have_the_same_gradient(system, loss):
     folder, tokenizer, vocab, trie = system
     config = RLConfig(
-        loss=loss, group=4, beams=5, max_reasoning=10, kl=0.05, kl_on_silent_groups=True, scale_advantage=loss != "dr_grpo"
+        loss=loss, group=4, beams=5, max_reasoning=60, kl=0.05, kl_on_silent_groups=True, scale_advantage=loss != "dr_grpo"
     )
     prompts, targets = [[5, 6, 7], [8, 9], [10, 11, 12, 13]], np.array([3, 5, 40])
     model = AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.float32).eval()

@@ -17,7 +17,12 @@ from ..errors import CRSError
 from .files import read_arrays, write_arrays
 
 SIZES = (32, 32, 32)  # our choice for 1,000 items: about the square root of the catalogue in every layer
-_CHUNK = 4096  # rows encoded at a time; bounds memory to _CHUNK * size distances
+_CHUNK = 65536  # rows encoded at a time, which bounds the memory for exact distances
+KMEANS = {
+    "niter": 25,
+    "init_method": faiss.ClusteringInitMethod_KMEANS_PLUS_PLUS,
+    "min_points_per_centroid": 1,  # small catalogues have few items a centroid: no warning
+}  # and large ones are not subsampled: see `max_points_per_centroid` below
 
 
 class ResidualKMeans:
@@ -95,14 +100,11 @@ def _matrix(x: np.ndarray) -> np.ndarray:
 
 def _centroids(x: np.ndarray, k: int, seed: int) -> np.ndarray:
     """`(min(k, distinct rows), d)`: with no more distinct rows than codes, each row is its own centroid."""
-    distinct = np.unique(x, axis=0)
-    if len(distinct) <= k:
-        return distinct
-    kmeans = faiss.Kmeans(
-        x.shape[1], k, niter=25, seed=seed, init_method=faiss.ClusteringInitMethod_KMEANS_PLUS_PLUS,
-        min_points_per_centroid=1,  # small catalogues have few items a centroid: no warning
-        max_points_per_centroid=len(x),  # and large ones are not subsampled
-    )  # fmt: skip
+    if len(np.unique(x[: 4 * k], axis=0)) <= k:  # the first few usually settle it; sorting a million rows is slow
+        distinct = np.unique(x, axis=0)
+        if len(distinct) <= k:
+            return distinct
+    kmeans = faiss.Kmeans(x.shape[1], k, seed=seed, **KMEANS, max_points_per_centroid=len(x))
     kmeans.train(x)
     return kmeans.centroids.copy()
 
@@ -110,8 +112,23 @@ def _centroids(x: np.ndarray, k: int, seed: int) -> np.ndarray:
 def _nearest(x: np.ndarray, codebook: np.ndarray) -> np.ndarray:
     """Row numbers of the nearest centroids, `(n,)`; the lower number wins a tie.
 
-    Not faiss: its distances change in the last bits with the number of rows asked at once, and an item
-    encoded alone must get the codes it got among all others.
+    faiss finds the two nearest, but its distances change in the last bits with the number of rows asked at once, and
+    an item encoded alone must get the codes it got among all others. So where the two are close, exact distances decide.
     """
-    parts = [cdist(x[s : s + _CHUNK], codebook, "sqeuclidean").argmin(axis=1) for s in range(0, len(x), _CHUNK)]
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+    if len(codebook) == 1:
+        return np.zeros(len(x), dtype=np.int64)
+    index = faiss.IndexFlatL2(codebook.shape[1])
+    index.add(codebook)
+    codes = np.empty(len(x), dtype=np.int64)
+    # |x - c|^2 is computed as |x|^2 - 2xc + |c|^2, so its error is in proportion to these norms, not to the distance.
+    largest = float((codebook.astype(np.float64) ** 2).sum(1).max())
+    for start in range(0, len(x), _CHUNK):
+        part = x[start : start + _CHUNK]
+        distance, nearest = index.search(part, 2)
+        best = nearest[:, 0]
+        scale = np.einsum("nd,nd->n", part, part) + largest
+        close = np.flatnonzero(distance[:, 1] - distance[:, 0] <= 1e-4 * scale)
+        if len(close):
+            best[close] = cdist(part[close], codebook, "sqeuclidean").argmin(axis=1)
+        codes[start : start + _CHUNK] = best
+    return codes
