@@ -9,6 +9,10 @@ behind every trajectory and hands the lists to the reward function as extra colu
         rollout_func=RGRPORollout(tokenizer, trie, vocab, config), reward_funcs=list_reward(vocab, config),
     )
     trainer.train()
+
+With `use_vllm=True` in the arguments (a GPU box; TRL says what to install and keeps its weights in step), vLLM samples
+the reasoning and only the beams are ours. Give it `generation_kwargs={"stop_token_ids": [vocab.end_think]}`. That path
+is tested with a stand-in for vLLM; with vLLM itself it was never run.
 """
 
 from __future__ import annotations
@@ -18,8 +22,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 from datasets import Dataset
+from transformers import PreTrainedModel
 
-from .decode import beam_search, plant, sample
+from .decode import Tree, beam_search, force, plant, sample
 from .errors import CRSError
 from .logs import SearchRequest
 from .rewards import total_reward
@@ -49,22 +54,34 @@ class RGRPORollout:
         if prompts != [p for p in once for _ in range(g)]:
             raise CRSError(f"this batch does not hold whole groups of {g}; make per_device_train_batch_size a multiple of {g}.")
         model = trainer.accelerator.unwrap_model(trainer.model)
-        self.generator = self.generator or torch.Generator(model.device).manual_seed(self.seed)
         was_training = model.training
         model.eval()  # in training mode with gradient checkpointing the cache would be lost
         ids = [self.tokenizer(p, add_special_tokens=False).input_ids for p in once]
-        tree = plant(model, ids, self.vocab.pad)
-        drawn = sample(tree, g, self.vocab.end_think, self.config.max_reasoning, self.config.temperature, self.generator)
-        items, _ = beam_search(drawn.tree, self.trie.to(model.device), self.config.beams)
+        sampled = self._by_vllm if getattr(trainer, "use_vllm", False) else self._by_tree
+        completions, logprobs, closed, tree = sampled(model, ids, trainer)
+        items, _ = beam_search(tree, self.trie.to(model.device), self.config.beams)
         model.train(was_training)
-        each = [(b, i) for b in range(len(once)) for i in range(g)]
         return {
-            "prompt_ids": [ids[b] for b, _ in each],
-            "completion_ids": [drawn.rows(b, i) for b, i in each],
-            "logprobs": [drawn.logprob[b, i][drawn.mask[b, i]].tolist() for b, i in each],
-            "ranked": [items[b, i].tolist() for b, i in each],
-            "closed": [bool(drawn.closed[b, i]) for b, i in each],
-        }
+            "prompt_ids": [p for p in ids for _ in range(g)], "completion_ids": completions, "logprobs": logprobs,
+            "ranked": items.flatten(0, 1).tolist(), "closed": closed,
+        }  # fmt: skip
+
+    def _by_tree(self, model: PreTrainedModel, ids: list[list[int]], trainer) -> tuple[list, list, list, Tree]:
+        self.generator = self.generator or torch.Generator(model.device).manual_seed(self.seed)
+        c = self.config
+        drawn = sample(plant(model, ids, self.vocab.pad), c.group, self.vocab.end_think, c.max_reasoning, c.temperature, self.generator)
+        each = [(b, g) for b in range(len(ids)) for g in range(c.group)]
+        logprobs = [drawn.logprob[b, g][drawn.mask[b, g]].tolist() for b, g in each]
+        return [drawn.rows(b, g) for b, g in each], logprobs, drawn.closed.flatten().tolist(), drawn.tree
+
+    def _by_vllm(self, model: PreTrainedModel, ids: list[list[int]], trainer) -> tuple[list, list, list, Tree]:
+        end, rows = self.vocab.end_think, [p for p in ids for _ in range(self.config.group)]
+        _, texts, scores, _ = trainer.vllm_generation.generate(prompts=rows, images=None, num_generations=self.config.group)
+        closed = [end in text for text in texts]
+        # Cut behind `</think>`; where there is none, close by force, with an unknown probability.
+        completions = [t[: t.index(end) + 1] if done else [*t[: self.config.max_reasoning - 1], end] for t, done in zip(texts, closed)]
+        logprobs = [([s[0] for s in score] + [float("nan")])[: len(text)] for score, text in zip(scores, completions)]
+        return completions, logprobs, closed, force(plant(model, rows, self.vocab.pad), completions, self.vocab.pad)
 
 
 def list_reward(vocab: Vocabulary, config: RLConfig) -> Callable[..., list[float]]:

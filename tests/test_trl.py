@@ -1,5 +1,7 @@
 """TRL's trainer and our loop on one recorded rollout: the same gradient, whatever the loss of the family."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -105,6 +107,30 @@ def test_a_batch_that_cuts_a_group_is_refused(system):
     folder, tokenizer, vocab, trie = system
     with pytest.raises(CRSError, match="whole groups of 4"):
         RGRPORollout(tokenizer, trie, vocab, RLConfig(group=4))(["t5 t6"] * 3 + ["t7"], None)
+
+
+def test_vllm_samples_and_our_beams_judge(system):
+    """A stand-in for vLLM returns what our sampler drew: the lists must be those of the tree."""
+    folder, tokenizer, vocab, trie = system
+    config = RLConfig(group=3, beams=5, max_reasoning=30)
+    model = AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.float32).eval()
+    accelerator = SimpleNamespace(unwrap_model=lambda m: m)
+    texts = [t for t in ("t5 t6 t7", "t8 t9") for _ in range(3)]
+    tree = RGRPORollout(tokenizer, trie, vocab, config)(texts, SimpleNamespace(accelerator=accelerator, model=model))
+    assert len(set(tree["closed"])) == 2  # both ways to end occur
+
+    def generate(prompts, images, num_generations):
+        assert prompts == tree["prompt_ids"] and num_generations == 3
+        open_ended = [ids if done else ids[:-1] for ids, done in zip(tree["completion_ids"], tree["closed"])]
+        return prompts, open_ended, [[[lp] for lp in row[: len(ids)]] for row, ids in zip(tree["logprobs"], open_ended)], None
+
+    trainer = SimpleNamespace(accelerator=accelerator, model=model, use_vllm=True, vllm_generation=SimpleNamespace(generate=generate))
+    theirs = RGRPORollout(tokenizer, trie, vocab, config)(texts, trainer)
+    for key in ("prompt_ids", "completion_ids", "ranked", "closed"):
+        assert theirs[key] == tree[key], key
+    for mine, other, done in zip(tree["logprobs"], theirs["logprobs"], tree["closed"]):
+        known = len(mine) if done else len(mine) - 1
+        assert other[:known] == mine[:known] and len(other) == len(mine)
 
 
 def test_packed_update_under_lora_has_the_gradient_of_the_plain_one(random_model):
