@@ -16,12 +16,13 @@ from typing import Protocol
 import numpy as np
 
 from . import backbones, evolve, sft
-from .audit import Parser, audit, facet_values
+from .audit import audit
 from .baselines.bm25 import BM25, query_leak
 from .baselines.dense import Dense
 from .baselines.popularity import Popularity
 from .context import ContextBuilder, item_context
 from .evaluate import Ranker, evaluate
+from .facets import Parser, facet_values
 from .logs import SearchLog, SearchRequest
 from .profiles import Profile
 from .ranker import CRSRanker, roundtrip

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .audit import Parser, facet_values
 from .context import escape, when
 from .errors import CRSError
+from .facets import Parser, facet_values
 from .logs import SearchLog, SearchRequest
 
 Rng = np.random.Generator

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crs_lite.audit import Parser, attribute_truth, audit, facet_values
+from crs_lite.audit import attribute_truth, audit
 from crs_lite.errors import CRSError
+from crs_lite.facets import Parser, facet_values
 from crs_lite.logs import Item, SearchLog
 
 VALUES = {

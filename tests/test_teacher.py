@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crs_lite.audit import Parser, facet_values
+from crs_lite.facets import Parser, facet_values
 from crs_lite.errors import CRSError
 from crs_lite.logs import Item, SearchLog, SearchRequest, User
 from crs_lite.teacher import FACTS, SMOOTHING, Evidence, Teacher, TeacherBias
