@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from .errors import CRSError
-from .facets import QUOTED, SENTENCESENTENCE_END, Parser
+from .facets import QUOTED, SENTENCE_END, Parser
 
 
 def attribute_truth(stated: dict[str, str], truth: dict[str, str]) -> tuple[int, int]:
