@@ -41,7 +41,7 @@ class Profile:
     sft_epochs: int = 1
     sft_lr: float = 6e-4
     # reinforcement learning
-    rl_steps: int = 150
+    rl_steps: int = 100
     rl_prompts: int = 16
     rl_group: int = 8
     rl_beams: int = 10
