@@ -264,8 +264,8 @@ class Pipeline:
         align = self.align()
         direct, distil = self.direct(align), self.distil(align)
         explored = self.explore(distil)
-        # The paper leaves open where consolidation starts. The SFT checkpoint was better on validation requests; the
-        # other choice stands beside it.
+        # The paper leaves open where consolidation starts. Validation requests could not tell the two choices apart; the
+        # SFT checkpoint is ours, and the other stands beside it.
         consolidated = self.consolidate(distil, explored, "round0-sft")
         continued = self.consolidate(explored, explored, "round0-sft-from-rl")
         stages = [

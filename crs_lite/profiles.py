@@ -55,7 +55,7 @@ class Profile:
     max_reasoning: int = 64
     eval_requests: int = 1200  # a fixed random sample of the test split; 0 = all of it
     eval_batch: int = 64
-    minutes: str = "45 to 50 minutes"  # on two CPU cores, for the marketplace
+    minutes: str = "45 minutes"  # on two CPU cores, for the marketplace
 
 
 _LAPTOP = Profile("laptop")

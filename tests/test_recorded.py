@@ -13,9 +13,25 @@ ROOT = Path(__file__).resolve().parent.parent
 RECORDED = results.load(ROOT / "book" / "results" / "quickstart-laptop.json")
 
 
+BENCH = results.load(ROOT / "book" / "results" / "bench" / "cpu.json")
+
+
 def test_readme_shows_the_recorded_table():
     text = (ROOT / "README.md").read_text()
     assert text == results.with_block(text, results.markdown(RECORDED))
+
+
+def test_readme_shows_the_recorded_benchmarks():
+    text = (ROOT / "README.md").read_text()
+    assert text == results.with_block(text, results.bench_markdown(BENCH), "bench")
+
+
+def test_the_recorded_benchmarks_are_whole_and_reach_what_was_wanted():
+    assert set(BENCH["bench"]) == {"beam", "rollout", "step", "trie", "sid"}
+    for bench in BENCH["bench"].values():
+        for row in bench["rows"]:
+            assert row["ratio"] == pytest.approx(row["stock"] / row["ours"])
+            assert row["target"] is None or row["ratio"] >= row["target"], row["name"]
 
 
 def test_the_record_is_of_the_frozen_world_and_says_how_it_was_made():
