@@ -18,6 +18,11 @@ from transformers.cache_utils import DynamicLayer
 from .trie import Trie
 
 
+def at_least_float32(x: torch.Tensor) -> torch.Tensor:
+    """Half precision is for the layers; probabilities of whole IDs are compared in float32 or better."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 class RoomyLayer(DynamicLayer):
     """A cache layer with room to grow: the stock one copies everything it holds at every new token."""
 
@@ -69,7 +74,7 @@ class Tree:
             use_cache=True,
         )
         self.position = position + 1
-        return out.logits.float()
+        return at_least_float32(out.logits)
 
 
 def left_pad(prompts: Sequence[Sequence[int]], pad: int, device) -> tuple[torch.Tensor, torch.Tensor]:
@@ -93,7 +98,7 @@ def plant(model: PreTrainedModel, prompts: Sequence[Sequence[int]], pad: int) ->
         input_ids=ids, attention_mask=see[:, None], position_ids=position, past_key_values=cache, use_cache=True,
         logits_to_keep=1,
     )
-    return Tree(model, cache, out.logits.float(), mask[:, None].clone(), position[:, -1:] + 1)
+    return Tree(model, cache, at_least_float32(out.logits), mask[:, None].clone(), position[:, -1:] + 1)
 
 
 @dataclass
@@ -182,7 +187,7 @@ def force(tree: Tree, texts: Sequence[Sequence[int]], pad: int) -> Tree:
     )
     last = real.sum(-1) - 1
     rows = torch.arange(b, device=device)
-    tree.logits = out.logits[rows, last].float()[:, None]
+    tree.logits = at_least_float32(out.logits[rows, last])[:, None]
     tree.visible = torch.cat([tree.visible, real[:, None]], dim=-1)
     tree.position = position[rows, last][:, None] + 1
     return tree
@@ -198,7 +203,7 @@ def beam_search(tree: Tree, trie: Trie, k: int) -> tuple[torch.Tensor, torch.Ten
     b, g, _ = tree.logits.shape
     device = tree.logits.device
     node = torch.zeros(b, g, 1, dtype=torch.long, device=device)
-    score = torch.zeros(b, g, 1, device=device)
+    score = torch.zeros(b, g, 1, device=device, dtype=tree.logits.dtype)
     logits = tree.logits.unsqueeze(2)  # (B, G, beams, V)
     visible, position = tree.visible.unsqueeze(2), tree.position.unsqueeze(2)
     for level in range(trie.depth):

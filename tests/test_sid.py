@@ -63,6 +63,11 @@ def test_same_seed_same_codes_other_seed_other_codes(x):
     assert (one == two).all() and (one != other).any()
 
 
+def test_fitting_and_encoding_in_one_pass_is_no_different(x):
+    one, two = ResidualKMeans((8, 8, 8), 1), ResidualKMeans((8, 8, 8), 1).fit(x)
+    assert (one.fit_encode(x) == two.encode(x)).all()
+
+
 def test_a_row_gets_the_same_codes_alone_and_among_others(x):
     kmeans = ResidualKMeans((16, 16, 16)).fit(x)
     assert (np.vstack([kmeans.encode(row[None]) for row in x]) == kmeans.encode(x)).all()

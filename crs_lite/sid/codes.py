@@ -73,8 +73,8 @@ class SemanticIDs:
     ) -> SemanticIDs:
         """Residual K-means over item vectors `(N, d)`, row = item id. Raises `CRSError` for unusable vectors."""
         start = time.perf_counter()
-        kmeans = ResidualKMeans(sizes, seed).fit(x)
-        return cls.from_three(kmeans.encode(x), sizes, kmeans, time.perf_counter() - start, headroom)
+        kmeans = ResidualKMeans(sizes, seed)
+        return cls.from_three(kmeans.fit_encode(x), sizes, kmeans, time.perf_counter() - start, headroom)
 
     def assign_new(self, x_new: np.ndarray) -> SemanticIDs:
         """IDs of the old items, unchanged, followed by those of the `(m, d)` new ones in the same codebook.

@@ -41,14 +41,20 @@ class ResidualKMeans:
 
     def fit(self, x: np.ndarray) -> ResidualKMeans:
         """Learn the codebooks from `(N, d)` vectors; the same `x` and seed give the same codebooks."""
+        self.fit_encode(x)
+        return self
+
+    def fit_encode(self, x: np.ndarray) -> np.ndarray:
+        """`fit(x)` and `encode(x)` in one pass: `(N, layers)` int64 codes."""
         residual = _matrix(x)
         if not len(residual):
             raise CRSError("no item vectors to cluster; the catalogue must hold at least one item.")
-        self.codebooks = []
+        self.codebooks, codes = [], np.empty((len(residual), len(self.sizes)), dtype=np.int64)
         for layer, k in enumerate(self.sizes):
             self.codebooks.append(_centroids(residual, k, self.seed + layer))
-            residual = residual - self.codebooks[-1][_nearest(residual, self.codebooks[-1])]
-        return self
+            codes[:, layer] = _nearest(residual, self.codebooks[-1])
+            residual = residual - self.codebooks[-1][codes[:, layer]]
+        return codes
 
     def encode(self, x: np.ndarray) -> np.ndarray:
         """`(n, layers)` int64 codes of seen or unseen `(n, d)` vectors; a row's codes never depend on other rows."""
