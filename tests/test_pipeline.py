@@ -48,12 +48,12 @@ def test_a_run_killed_after_any_stage_ends_like_an_undisturbed_one(make, monkeyp
     plain_run = Workspace.run
     for deadly in ("align", "distil", "round0-rgrpo", "round0-collect", "round0-sft-from-rl", "score-after-RL"):
 
-        def dying(self, name, depends, fn, deadly=deadly):
+        def dying(self, name, depends, fn, deadly=deadly, **how):
             def half(folder):
                 (folder / "model.safetensors").write_bytes(b"half a file")
                 raise KeyboardInterrupt
 
-            return plain_run(self, name, depends, half if name == deadly else fn)
+            return plain_run(self, name, depends, half if name == deadly else fn, **how)
 
         monkeypatch.setattr(Workspace, "run", dying)
         with pytest.raises(KeyboardInterrupt):
