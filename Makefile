@@ -31,6 +31,6 @@ $(ready): requirements.txt
 		{ echo "This book needs Python 3.11, 3.12 or 3.13: install one, or name it with make PYTHON=/path/to/python."; exit 1; }
 	@$(python) -c "$(version_ok)" 2>/dev/null || "$(PYTHON)" -m venv --clear .venv || \
 		{ echo "Python could not make a virtual environment: on Debian and Ubuntu, apt-get install python3-venv."; exit 1; }
-	$(python) -m pip install --disable-pip-version-check -r requirements.txt
+	$(python) -m pip install --disable-pip-version-check --no-compile -r requirements.txt
 	@$(python) -c "import sysconfig; open(sysconfig.get_path('purelib') + '/crs_lite_here.pth', 'w').write('$(CURDIR)')"
 	@touch $@
