@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 
 from . import rl
 from .logs import SearchRequest
+from .precision import best_dtype
 from .profiles import Profile
 from .ranker import CRSRanker, sample_thoughts
 from .tasks import Codec
@@ -36,6 +37,7 @@ def rl_config(profile: Profile, arm: rl.Arm = "rgrpo", **changes) -> rl.RLConfig
     config = rl.RLConfig(
         arm=arm, steps=profile.rl_steps, prompts=profile.rl_prompts, group=profile.rl_group, beams=profile.rl_beams,
         lr=profile.rl_lr, temperature=profile.rl_temperature, kl=profile.rl_kl, max_reasoning=profile.max_reasoning,
+        dtype=best_dtype(profile.dtype),
     )  # fmt: skip
     return replace(config, **changes)
 

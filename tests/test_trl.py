@@ -133,7 +133,8 @@ def test_vllm_samples_and_our_beams_judge(system):
         assert other[:known] == mine[:known] and len(other) == len(mine)
 
 
-def test_packed_update_under_lora_has_the_gradient_of_the_plain_one(random_model):
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_packed_update_under_lora_has_the_gradient_of_the_plain_one(random_model, checkpointing):
     prompts, completion, mask = ragged()
     torch.manual_seed(0)
     model = get_peft_model(random_model, LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM", init_lora_weights=False))
@@ -141,6 +142,10 @@ def test_packed_update_under_lora_has_the_gradient_of_the_plain_one(random_model
     (naive_logprobs(model, prompts, completion, mask) * weight).sum().backward()
     want = {n: p.grad.clone() for n, p in model.named_parameters() if p.requires_grad}
     model.zero_grad()
+    if checkpointing:
+        model.train()
+        model.enable_input_require_grads()
+        model.gradient_checkpointing_enable()
     (packed_logprobs(model, prompts, completion, mask, 0) * weight).sum().backward()
     assert len(want) == 8 and all(g.norm() > 0 for g in want.values())
     for name, p in model.named_parameters():
