@@ -20,7 +20,7 @@ EXAMPLES = """examples:
   python -m crs_lite run --profile smoke                the whole system in about two minutes
   python -m crs_lite run --profile laptop --seed 1      the real thing on two cores
   python -m crs_lite run --profile smoke --log amazon2023 --reviews R.jsonl.gz --meta M.jsonl.gz
-  accelerate launch --num_processes 2 -m crs_lite run   the same, training shared by processes
+  accelerate launch --num_processes 2 -m crs_lite run   on two GPUs: training shared by two processes
   python -m crs_lite bench beam step                    ours against the stock libraries
   python -m crs_lite results runs/marketplace-laptop-0/results.json
   python -m crs_lite book --profile smoke               execute every notebook, build the pages
@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     book.add_argument("--no-run", action="store_true", help="only build the pages")
 
     bench = sub.add_parser("bench", help="time beams, rollouts, steps, the trie and K-means against the stock libraries")
-    bench.add_argument("names", nargs="*", metavar="NAME", help="beam, rollout, step, trie, sid; default: all, about 20 minutes")
+    bench.add_argument("names", nargs="*", metavar="NAME", help="beam, rollout, step, trie, sid; default: all, about 10 minutes")
     bench.add_argument("--out", type=Path, default=ROOT / "runs" / "bench.json", help="results file; rows of other names in it stay")
 
     results = sub.add_parser("results", help="print the table of a results file")

@@ -316,8 +316,10 @@ def trie(sizes: tuple[int, ...] = (1_000, 100_000, 10_000_000), repeats: int = 2
             return timed(lambda: beam_search(drawn.tree, built, BEAMS))() / built.depth
 
         one = median([search() for _ in range(repeats + 2)][2:])
-        nodes = torch.zeros(len(prompts), GROUP, BEAMS, dtype=torch.long)
-        lookup = median([timed(lambda: built.children(nodes, 0))() for _ in range(repeats)])
+        some = torch.from_numpy(ids[rng.integers(0, n, size=len(prompts) * GROUP * BEAMS)])
+        nodes = [built.walk(some[:, :level]) for level in range(built.depth)]
+        levels = timed(lambda: [built.children(node, level) for level, node in enumerate(nodes)])
+        lookup = median([levels() for _ in range(repeats)]) / built.depth
         smallest = smallest or one
         note = f"built in {seconds:.1f} s, {megabytes:.1f} MB, look-up alone {lookup * 1e6:.0f} us, widest node by level {built.widest}"
         rows.append(Row(f"beam step, {n:,} items", one, smallest, 1 / 1.2, note))

@@ -22,7 +22,7 @@ class Trie:
 
     `first (n_inner + 1,)`: children of inner node v are the edges `first[v] : first[v + 1]`.
     `token (n_edges,)`: the token on the edge; edge e leads to node e + 1, so that needs no table.
-    `item (N,)`: the catalogue item of every leaf, in the order of the leaves. All int32: 10 million items take 130 MB.
+    `item (N,)`: the catalogue item of every leaf, in the order of the leaves. All int32: 10 million items take about 140 MB.
     """
 
     first: torch.Tensor
