@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -32,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m crs_lite", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="CRS: context-aware, reasoning-enhanced generative search for e-commerce, small enough to read.",
     )  # fmt: skip
-    sub = p.add_subparsers(dest="command", required=True, metavar="{data,run,book,bench,results}")
+    sub = p.add_subparsers(dest="command", required=True, metavar="{data,run,experiment,book,bench,results}")
 
     data = sub.add_parser("data", help="regenerate the simulated marketplace and compare it with the frozen one")
     data.add_argument("--out", type=Path, default=SHIPPED, help="folder to write (default: data/marketplace)")
@@ -42,12 +43,20 @@ def parser() -> argparse.ArgumentParser:
     run = sub.add_parser("run", help="the pipeline: align, distil, reinforce, consolidate, evaluate; resumes after a kill")
     run.add_argument("--profile", default="smoke", help=f"one of {', '.join(PROFILES)}")
     run.add_argument("--seed", type=int, default=0)
-    run.add_argument("--log", default="marketplace", choices=["marketplace", "amazon2023"])
-    run.add_argument("--world", type=Path, default=SHIPPED, help="folder of a generated marketplace")
-    run.add_argument("--reviews", type=Path, help="amazon2023: reviews file (.jsonl or .jsonl.gz)")
-    run.add_argument("--meta", type=Path, help="amazon2023: metadata file (.jsonl or .jsonl.gz)")
+    _add_log(run)
     run.add_argument("--out", type=Path, help="run folder (default: runs/LOG-PROFILE-SEED)")
     run.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change single budgets of the profile")
+
+    experiment = sub.add_parser("experiment", help="a named experiment over several seeds; each finished arm is one results file")
+    experiment.add_argument("name", help="tune, arms")
+    experiment.add_argument("--profile", default="laptop", help=f"one of {', '.join(PROFILES)}")
+    experiment.add_argument("--seeds", type=int, default=5, help="seeds 0 .. N-1")
+    experiment.add_argument("--seed", type=int, help="this seed only")
+    experiment.add_argument("--only", default="*", metavar="PATTERN", help="rows whose name matches, such as 'rgrpo-*'")
+    experiment.add_argument("--jobs", type=int, default=1, help="seeds made at the same time; 2 on two cores is a third faster")
+    _add_log(experiment)
+    experiment.add_argument("--out", type=Path, help="folder of the rows (default: book/results/experiments/LOG-PROFILE)")
+    experiment.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change single budgets of the profile")
 
     book = sub.add_parser("book", help="execute every notebook with papermill and build the HTML book")
     book.add_argument("--profile", default="smoke", help=f"one of {', '.join(PROFILES)}")
@@ -62,6 +71,13 @@ def parser() -> argparse.ArgumentParser:
     results.add_argument("--readme", action="store_true", help="write the table of the recorded results into README.md")
     results.add_argument("files", nargs="*", type=Path, help="default: the recorded results of the book")
     return p
+
+
+def _add_log(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--log", default="marketplace", choices=["marketplace", "amazon2023"])
+    p.add_argument("--world", type=Path, default=SHIPPED, help="folder of a generated marketplace")
+    p.add_argument("--reviews", type=Path, help="amazon2023: reviews file (.jsonl or .jsonl.gz)")
+    p.add_argument("--meta", type=Path, help="amazon2023: metadata file (.jsonl or .jsonl.gz)")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -123,6 +139,44 @@ def _run(args) -> int:
         print("Queries of this log are SYNTHETIC: made from words of the target's title and brand.")
         print(f"How much they leak: BM25 alone reaches HR@10 {made['query_leak']:.3f} on validation.")
     print(f"\nresults: {out / 'results.json'}")
+    return 0
+
+
+@dataclass(frozen=True)
+class OpenPipeline:
+    """seed -> Pipeline; a class, so that it can be sent to another process."""
+
+    args: argparse.Namespace
+
+    def __call__(self, seed: int):
+        from .pipeline import Pipeline
+
+        profile, (log, truth, embeddings) = self.profile(), self.log()
+        return Pipeline(log, truth, profile, seed, ROOT / "runs" / f"{log.name}-{profile.name}-{seed}", embeddings)
+
+    def profile(self):
+        from .profiles import get_profile
+
+        return get_profile(self.args.profile, **dict(_budget(text) for text in self.args.set))
+
+    def log(self):
+        return open_log(self.args.log, self.args.world, self.args.reviews, self.args.meta)
+
+
+def _experiment(args) -> int:
+    from . import experiments
+
+    if args.name not in experiments.EXPERIMENTS:
+        raise CRSError(f"unknown experiment {args.name!r}; use one of {', '.join(experiments.EXPERIMENTS)}.")
+    opener = OpenPipeline(args)
+    log_name = args.log if args.log != "marketplace" else opener.log()[0].name
+    out = args.out or ROOT / "book" / "results" / "experiments" / f"{log_name}-{opener.profile().name}"
+    command = f"python -m crs_lite experiment {args.name} --profile {args.profile} --seeds {args.seeds}"
+    command += f" --set {' '.join(args.set)}" if args.set else ""
+    seeds = range(args.seeds) if args.seed is None else [args.seed]
+    jobs = [experiments.Job(args.name, seed, opener, out, command, args.only) for seed in seeds]
+    made = experiments.run(jobs, min(args.jobs, len(jobs)))
+    print(f"{made} new rows in {out / args.name}")
     return 0
 
 

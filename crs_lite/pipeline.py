@@ -6,8 +6,8 @@ ids -> backbone -> align -> direct -> distil -> round 0 (split, explore, collect
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from time import perf_counter
@@ -42,6 +42,17 @@ class Truth(Protocol):
     def ranker(self, kind: str, hide: tuple[str, ...] = ()) -> Ranker: ...
 
     def claims(self, request: SearchRequest) -> dict[str, str]: ...
+
+
+class Remembering:
+    """A ranker that keeps the lists it gave, `lists (n, k)`, for measures that look at more than the target."""
+
+    def __init__(self, inner: Ranker):
+        self.inner, self.name = inner, inner.name
+
+    def rank(self, requests: Sequence[SearchRequest], k: int) -> np.ndarray:
+        self.lists = self.inner.rank(requests, k)
+        return self.lists
 
 
 class Pipeline:
@@ -173,41 +184,55 @@ class Pipeline:
         pairs = lambda: [(r, self.teacher.write(r), r.target) for r in self.taught]  # noqa: E731
         return self._sft("distil", start, depends, lambda: reasoned(self.codec, pairs()), self.profile.distil_lr)
 
-    def explore(self, start: Stage, arm: str = "rgrpo") -> Stage:
+    # -- one round of the loop. `path` names what led to it, so that branches of one start never share a folder ------
+
+    def split(self, start: Stage, path: str = "round0") -> Stage:
+        """Which requests of the pool the round's start gets wrong (to explore) and right."""
         p = self.profile
         fields = ("collect_requests", "max_reasoning")
         depends = {"start": start, **self.context_key, **{f: getattr(p, f) for f in fields}}
 
-        def split_fn(folder: Path) -> dict:
+        def fn(folder: Path) -> dict:
             rows = evolve.split(backbones.load_model(start.folder), self.codec, self.pool, p)
             (folder / "split.json").write_text(json.dumps(rows))
             return {name: len(value) for name, value in rows.items()}
 
-        self.split_stage = self.work.run("round0-split", depends, split_fn)
-        config = evolve.rl_config(p, arm)
+        return self.work.run(f"{path}-split", depends, fn)
 
-        def rl_fn(folder: Path) -> dict:
+    def explore(self, start: Stage, arm: str = "rgrpo", path: str = "round0", rl_seed: int = 0, **changes) -> Stage:
+        """RL from `start` on what it gets wrong. `rl_seed` > 0 repeats it from the same start with other luck; `changes`
+        are single budgets of `RLConfig`, and the folder is named after them."""
+        split = self.split(start, path)
+        config = evolve.rl_config(self.profile, arm, **changes)
+
+        def fn(folder: Path) -> dict:
             model = backbones.load_model(start.folder)
-            wrong = [self.pool[i] for i in self.split_stage.json("split.json")["wrong"]]
-            history = evolve.explore(model, self.codec, wrong, config, self.seed, folder / "steps.jsonl")
+            wrong = [self.pool[i] for i in split.json("split.json")["wrong"]]
+            seed = self.seed + 1000 * rl_seed
+            history = evolve.explore(model, self.codec, wrong, config, seed, folder / "steps.jsonl")
             backbones.save(folder, model)
             return {"wrong": len(wrong), "steps": len(history)}
 
-        return self.work.run(f"round0-{arm}", {"split": self.split_stage, "config": asdict(config)}, rl_fn, together=True)
+        depends = {"split": split, "config": asdict(config), **({"rl_seed": rl_seed} if rl_seed else {})}
+        name = "-".join([path, arm, *([str(rl_seed)] if rl_seed else []), *(f"{k}={v}" for k, v in changes.items())])
+        return self.work.run(name, depends, fn, together=True)
 
-    def consolidate(self, start: Stage, explored: Stage, name: str) -> Stage:
-        """SFT on what the explorer got right, from `start`: the RL checkpoint, or the SFT one it began with."""
-        p = self.profile
+    def collect(self, explored: Stage, path: str = "round0", temperature: float | None = None) -> Stage:
+        """Reasoning sampled from the explorer that led to the target: what the next SFT learns from."""
+        p = self.profile if temperature is None else replace(self.profile, rl_temperature=temperature)
 
-        def collect_fn(folder: Path) -> dict:
+        def fn(folder: Path) -> dict:
             kept = evolve.collect(backbones.load_model(explored.folder), self.codec, self.pool, p, self.seed)
             (folder / "kept.json").write_text(json.dumps(kept, ensure_ascii=False))
             return {"kept": len(kept), "of": len(self.pool)}
 
         depends = {"explored": explored, "samples": p.collect_samples, "temperature": p.rl_temperature}
-        collected = self.work.run("round0-collect", depends, collect_fn)
+        return self.work.run(f"{path}-collect", depends, fn)
+
+    def consolidate(self, start: Stage, collected: Stage, name: str) -> Stage:
+        """SFT on what was collected, from `start`: the RL checkpoint, or the SFT one the round began with."""
         pairs = lambda: [(self.pool[i], text, self.pool[i].target) for i, text in collected.json("kept.json")]  # noqa: E731
-        return self._sft(name, start, {"collected": collected}, lambda: reasoned(self.codec, pairs()), p.sft_lr)
+        return self._sft(name, start, {"collected": collected}, lambda: reasoned(self.codec, pairs()), self.profile.sft_lr)
 
     # -- evaluation --------------------------------------------------------------------------------
 
@@ -231,29 +256,37 @@ class Pipeline:
         self.leak = next(iter(stage.info.values()))
         return stage.json("rows.json")
 
-    def score(self, name: str, stage: Stage, reason: str = "own") -> dict:
+    def requests(self, split: str) -> list[SearchRequest]:
+        """The fixed random sample of a split that numbers are taken on; choices are made on "valid" only."""
+        return self.test if split == "test" else self._sample(self.log.split(split), self.profile.valid_requests, 5)
+
+    def score(self, name: str, stage: Stage, reason: str = "own", split: str = "test") -> dict:
         """One row of the table: metrics of a checkpoint and, where there is a truth, the two probes (method, section 9)."""
-        p = self.profile
+        p, requests = self.profile, self.requests(split)
         depends = {
-            "checkpoint": stage, "reason": reason, "n": p.eval_requests, "max_reasoning": p.max_reasoning,
+            "checkpoint": stage, "reason": reason, "n": len(requests), "max_reasoning": p.max_reasoning, "split": split,
             **self.context_key,
         }  # fmt: skip
 
         def fn(folder: Path) -> dict:
             model = backbones.load_model(stage.folder)
-            ranker = CRSRanker(name, model, self.codec, reason, p.max_reasoning, p.eval_batch)
-            row = evaluate(ranker, self.log, self.test, K).model_dump()
+            ranker = Remembering(CRSRanker(name, model, self.codec, reason, p.max_reasoning, p.eval_batch))
+            row = evaluate(ranker, self.log, requests, K).model_dump()
+            if self.truth:
+                row["utility"] = self.truth.expected_utility(requests, ranker.lists).round(5).tolist()
             if reason == "own":
-                claims = [self.truth.claims(r) if self.truth else {} for r in self.test]
-                row["audit"] = audit(ranker.thoughts, claims, Parser(facet_values(self.log)))
-                row["thoughts"] = ranker.thoughts[:20]
-            if self.truth and reason == "own":
+                thoughts = ranker.inner.thoughts
+                claims = [self.truth.claims(r) if self.truth else {} for r in requests]
+                row["audit"] = audit(thoughts, claims, Parser(facet_values(self.log)))
+                row["thoughts"] = thoughts
+            if self.truth and reason == "own" and split == "test":
                 probe = CRSRanker(f"{name}, true reasoning", model, self.codec, self.true_reasoning, p.max_reasoning, p.eval_batch)
-                row["true_reasoning"] = evaluate(probe, self.log, self.test, K).model_dump()
-            (folder / "row.json").write_text(json.dumps(row))
+                row["true_reasoning"] = evaluate(probe, self.log, requests, K).model_dump()
+            (folder / "row.json").write_text(json.dumps(row, ensure_ascii=False))
             return {}
 
-        scored = self.work.run(f"score-{name.replace(' ', '-')}", depends, fn)
+        where = "score" if split == "test" else f"score-{split}"
+        scored = self.work.run(f"{where}-{name.replace(' ', '-')}", depends, fn)
         return {**scored.json("row.json"), "minutes": stage.minutes}
 
     def run(self) -> dict:
@@ -263,11 +296,12 @@ class Pipeline:
         baselines = self.score_baselines()
         align = self.align()
         direct, distil = self.direct(align), self.distil(align)
-        explored = self.explore(distil)
+        split, explored = self.split(distil), self.explore(distil)
+        collected = self.collect(explored)
         # The paper leaves open where consolidation starts. Validation requests could not tell the two choices apart; the
         # SFT checkpoint is ours, and the other stands beside it.
-        consolidated = self.consolidate(distil, explored, "round0-sft")
-        continued = self.consolidate(explored, explored, "round0-sft-from-rl")
+        consolidated = self.consolidate(distil, collected, "round0-sft")
+        continued = self.consolidate(explored, collected, "round0-sft-from-rl")
         stages = [
             self.score("aligned", align, "none"),
             self.score("direct SFT", direct, "none"),
@@ -276,7 +310,7 @@ class Pipeline:
             self.score("after consolidation", consolidated),
             self.score("consolidation from RL", continued),
         ]
-        made = [self.ids_stage, self.fresh, align, direct, distil, self.split_stage, explored, consolidated, continued]
+        made = [self.ids_stage, self.fresh, align, direct, distil, split, collected, explored, consolidated, continued]
         return {
             "name": "quickstart",
             "log": self.log.name,

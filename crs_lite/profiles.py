@@ -45,7 +45,7 @@ class Profile:
     rl_prompts: int = 16
     rl_group: int = 8
     rl_beams: int = 10
-    rl_lr: float = 1e-4
+    rl_lr: float = 3e-4
     rl_temperature: float = 1.0
     rl_kl: float = 0.02
     # self-evolving loop
@@ -54,6 +54,7 @@ class Profile:
     # decoding and evaluation
     max_reasoning: int = 64
     eval_requests: int = 1200  # a fixed random sample of the test split; 0 = all of it
+    valid_requests: int = 500  # the same of the validation split, for choices
     eval_batch: int = 64
     minutes: str = "45 minutes"  # on two CPU cores, for the marketplace
 
@@ -64,7 +65,7 @@ PROFILES: dict[str, Profile] = {
     "smoke": replace(
         _LAPTOP, name="smoke", hidden=64, layers=2, heads=2, ffn=128, vocab=1024, train_requests=300,
         align_item_epochs=1, align_context_epochs=1, check_items=100, distil_requests=100, rl_steps=2, rl_prompts=4, rl_group=4,
-        collect_requests=40, collect_samples=2, eval_requests=100, minutes="2 minutes",
+        collect_requests=40, collect_samples=2, eval_requests=100, valid_requests=60, minutes="2 minutes",
     ),
     "laptop": _LAPTOP,
     "colab": replace(
