@@ -1,12 +1,15 @@
-"""Is the reasoning true, and does it repeat itself? (our choice; the paper quantifies neither)"""
+"""Is the reasoning true, does it repeat or contradict itself, does it carry on the teacher's faults? (our choice; the
+paper quantifies none of it)"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
+from .contradictions import KINDS, Citations, contradicts_itself, sentences
 from .errors import CRSError
-from .facets import QUOTED, SENTENCE_END, Parser
+from .facets import Parser
+from .logs import SearchRequest
+from .teacher import Teacher
 
 
 def attribute_truth(stated: dict[str, str], truth: dict[str, str]) -> tuple[int, int]:
@@ -15,28 +18,68 @@ def attribute_truth(stated: dict[str, str], truth: dict[str, str]) -> tuple[int,
     return sum(stated[key].lower() == truth[key].lower() for key in known), len(known)
 
 
-def audit(texts: Sequence[str], truths: Sequence[dict[str, str]], parser: Parser) -> dict[str, float | None]:
-    """Audit of reasoning texts against the facets of their targets.
+def audit(
+    texts: Sequence[str],
+    truths: Sequence[dict[str, str]],
+    parser: Parser,
+    requests: Sequence[SearchRequest] = (),
+    teacher: Teacher | None = None,
+) -> dict:
+    """Audit of reasoning texts against the facets of their targets, against themselves and against their context.
 
     `attribute_truth`: true / stated facets over all texts, None if nothing is stated; `stated`: mean stated facets a
-    text; `repeated`: share of texts that say a sentence twice; `words`: mean words a text. Shares are in [0, 1].
-    Raises `CRSError` for no texts, or for another number of truths.
+    text; `repeated`: share of texts that say a sentence twice; `contradicts_itself`: share that conclude two values of
+    one facet; `words`: mean words a text. With the `requests` and the `teacher` of their log also
+    `contradicts_context`: share of texts with a false citation; `citations`: kind -> [false, cited]; and `planted`,
+    see there. Shares are in [0, 1]. Raises `CRSError` for no texts, or for another number of truths.
     """
     if not texts or len(texts) != len(truths):
         raise CRSError(f"audit: {len(texts)} texts, {len(truths)} truths; give a truth for each of one or more texts.")
     stated = [parser.stated(text) for text in texts]
     counts = [attribute_truth(s, t) for s, t in zip(stated, truths)]
     n_true, n_stated = (sum(c) for c in zip(*counts))
-    return {
+    out = {
         "attribute_truth": n_true / n_stated if n_stated else None,
         "stated": sum(map(len, stated)) / len(texts),
         "repeated": sum(map(_repeats, texts)) / len(texts),
+        "contradicts_itself": sum(contradicts_itself(text, parser) for text in texts) / len(texts),
         "words": sum(len(text.split()) for text in texts) / len(texts),
     }
+    if teacher is None:
+        return out
+    citations = Citations(teacher.log, parser)
+    checked = [citations.check(text, r) for text, r in zip(texts, requests, strict=True)]
+    kinds = {kind: [sum(c[kind][i] for c in checked) for i in (0, 1)] for kind in KINDS}
+    false = sum(any(wrong for wrong, _ in c.values()) for c in checked)
+    out |= {"contradicts_context": false / len(texts), "citations": kinds}
+    return out | {"planted": planted(stated, truths, requests, teacher)}
+
+
+def planted(
+    stated: Sequence[dict[str, str]], truths: Sequence[dict[str, str]], requests: Sequence[SearchRequest], teacher: Teacher
+) -> dict[str, int]:
+    """How much of the teacher's two faults is in what is stated (all facets but the category), as counts.
+
+    `claims`: stated; `prior`: of these, the value the teacher's world-wide prior would state (some are right);
+    `judged`: claims about a facet whose true value is known; `prior_false`: of these, the prior's value and false;
+    `unsupported`: claims that no fact of the context makes likely, by the teacher's own threshold, and that are not
+    the prior's either.
+    """
+    out = dict.fromkeys(("claims", "prior", "judged", "prior_false", "unsupported"), 0)
+    for claims, truth, request in zip(stated, truths, requests, strict=True):
+        for key, value in claims.items():
+            if key == "category":
+                continue
+            prior = teacher.prior_value.get(key) == value
+            out["claims"] += 1
+            out["prior"] += prior
+            out["judged"] += key in truth
+            out["prior_false"] += prior and key in truth and truth[key] != value
+            out["unsupported"] += not prior and teacher.evidence.support(request, key, value)[1] < teacher.min_support
+    return out
 
 
 def _repeats(text: str) -> bool:
     """Whether a sentence of two words or more stands twice (one word may be the rest of "Dr. Martens")."""
-    text = QUOTED.sub(lambda quoted: re.sub(r"[.!?]", "", quoted[0]), text)
-    sentences = [" ".join(s.lower().split()) for s in SENTENCE_END.split(text) if len(s.split()) > 1]
-    return len(set(sentences)) < len(sentences)
+    said = [" ".join(s.lower().split()) for s in sentences(text) if len(s.split()) > 1]
+    return len(set(said)) < len(said)

@@ -87,6 +87,7 @@ def learned(p: Pipeline, scored: dict, stage: Stage, **about) -> Row:
         "utility": scored.get("utility"),
         "true_reasoning_ranks": scored.get("true_reasoning", {}).get("ranks"),
         "audit": scored.get("audit"),
+        "faithfulness": scored.get("faithfulness"),
         "thoughts": scored.get("thoughts", [])[:20],
         "stage": stage.folder.name,
         "stage_info": stage.info,

@@ -23,6 +23,7 @@ from .baselines.popularity import Popularity
 from .context import ContextBuilder, item_context
 from .evaluate import Ranker, evaluate
 from .facets import Parser, facet_values
+from .faithful import faithfulness
 from .logs import SearchLog, SearchRequest
 from .profiles import Profile
 from .ranker import CRSRanker, roundtrip
@@ -265,6 +266,7 @@ class Pipeline:
         p, requests = self.profile, self.requests(split)
         depends = {
             "checkpoint": stage, "reason": reason, "n": len(requests), "max_reasoning": p.max_reasoning, "split": split,
+            "intervened": p.intervened,
             **self.context_key,
         }  # fmt: skip
 
@@ -275,10 +277,14 @@ class Pipeline:
             if self.truth:
                 row["utility"] = self.truth.expected_utility(requests, ranker.lists).round(5).tolist()
             if reason == "own":
-                thoughts = ranker.inner.thoughts
+                thoughts, parser = ranker.inner.thoughts, Parser(facet_values(self.log))
                 claims = [self.truth.claims(r) if self.truth else {} for r in requests]
-                row["audit"] = audit(thoughts, claims, Parser(facet_values(self.log)))
+                row["audit"] = audit(thoughts, claims, parser, requests, self.teacher)
                 row["thoughts"] = thoughts
+                first = slice(p.intervened)
+                row["faithfulness"] = faithfulness(
+                    model, self.codec, requests[first], thoughts[first], ranker.lists[first], parser, batch=p.eval_batch
+                )
             if self.truth and reason == "own" and split == "test":
                 probe = CRSRanker(f"{name}, true reasoning", model, self.codec, self.true_reasoning, p.max_reasoning, p.eval_batch)
                 row["true_reasoning"] = evaluate(probe, self.log, requests, K).model_dump()

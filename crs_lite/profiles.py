@@ -55,6 +55,7 @@ class Profile:
     max_reasoning: int = 64
     eval_requests: int = 1200  # a fixed random sample of the test split; 0 = all of it
     valid_requests: int = 500  # the same of the validation split, for choices
+    intervened: int = 400  # how many of these have one stated value changed, to see whether the list follows
     eval_batch: int = 64
     minutes: str = "45 minutes"  # on two CPU cores, for the marketplace
 

@@ -6,10 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crs_lite.audit import attribute_truth, audit
+from crs_lite.audit import attribute_truth, audit, planted
+from crs_lite.contradictions import Citations, contradicts_itself
 from crs_lite.errors import CRSError
 from crs_lite.facets import Parser, facet_values
-from crs_lite.logs import Item, SearchLog
+from crs_lite.logs import Item, SearchLog, SearchRequest, User
+from crs_lite.teacher import Evidence, Teacher, TeacherBias
+from toy import toy_log
 
 VALUES = {
     "category": ["parka", "phone cases", "graphics card"],
@@ -87,7 +90,8 @@ def test_audit_by_hand():
     texts = ["Expect Nordfell. It is cold. expect  nordfell.", "A mild day. Dr. Martens, Dr. Martens.", "Nothing here at all", ""]
     truths = [{"brand": "Nordfell", "weather": "mild"}, {"weather": "mild"}, {"brand": "3M"}, {}]
     # true: Nordfell, mild; false: cold; Dr. Martens has no truth to compare with
-    assert audit(texts, truths, PARSER) == {"attribute_truth": 2 / 3, "stated": 1.0, "repeated": 0.25, "words": 18 / 4}
+    found = audit(texts, truths, PARSER)
+    assert found == {"attribute_truth": 2 / 3, "stated": 1.0, "repeated": 0.25, "contradicts_itself": 0.0, "words": 18 / 4}
     assert audit([""], [{}], PARSER)["attribute_truth"] is None
     assert audit(['It says "a b. a b. a b."'], [{}], PARSER)["repeated"] == 0
     for bad in (([], []), (["a"], [])):
@@ -102,3 +106,91 @@ def test_thousands_of_values_parse_fast():
     stated = [parser.stated(text) for text in texts]
     assert time.process_time() - start < 10
     assert all(s == {"brand": f"Brand {i % 1999}"} for i, s in enumerate(stated))
+
+
+@pytest.mark.parametrize(
+    "text, contradicts",
+    [
+        ("It is cold, so look for Nordfell. Expect 3M.", True),
+        ("It is cold, so look for Nordfell. Expect NORDFELL parka.", False),
+        ("The last click was Nordfell, but expect 3M.", False),  # what was clicked is cited, not concluded
+        ("Cold suggests Nordfell. Nordfell it was; mild.", False),
+        ("This calls for cold and mild weather.", True),
+        ('"expect Nordfell" means 3M.', False),  # a quoted query concludes nothing
+        ("", False),
+    ],
+)
+def test_two_conclusions_about_one_facet_contradict_each_other(text, contradicts):
+    assert contradicts_itself(text, PARSER) is contradicts
+
+
+def small_shop() -> SearchLog:
+    items = [
+        Item(id=0, key="a", title="a", category="parka", brand="Nordfell", attributes={"weather": "cold"}),
+        Item(id=1, key="b", title="b", category="parka", brand="3M", attributes={"weather": "mild"}),
+    ]
+    users = [User(id=0, key="u", profile={"city": "Oslo", "phone": "Pixel 9"}), User(id=1, key="v", profile={"city": "Rome", "phone": "Xperia"})]
+    june = 1_718_000_000  # 10 June 2024
+    rows = [
+        SearchRequest(id=n, user=u, time=june + n * 3600 + 1, place="Oslo", query="warm parka. now", shown=(0, 1), clicked=(c,), split="train")
+        for n, (u, c) in enumerate([(0, 0), (1, 1), (0, 0), (0, 1), (0, 0)])
+    ]
+    return SearchLog("small", items, users, rows)
+
+
+@pytest.mark.parametrize(
+    "text, kind, false, cited",
+    [
+        ('The query is "warm parka. now", so go for a parka.', "query", 0, 1),
+        ('"phone cases" means phone cases.', "query", 1, 1),
+        ("It is June in Oslo; look for mild.", "season", 0, 1),
+        ("Now January calls for cold.", "season", 1, 1),
+        ("The profile lists phone Pixel 9: expect 3M.", "profile", 0, 1),
+        ("Having phone Xperia suggests 3M.", "profile", 1, 1),
+        ('Phone "Pixel 9" means 3M.', "profile", 0, 1),
+        ("City Rome points to mild.", "profile", 1, 1),
+        ("Stay with 3M, the last click.", "last", 0, 1),
+        ("The last click was Nordfell, but expect 3M.", "last", 1, 1),
+        ("2 of the recent clicks had brand Nordfell.", "history", 0, 1),
+        ("Look for Nordfell, clicked twice before.", "history", 0, 1),
+        ("Look for Nordfell, clicked 3 times before.", "history", 1, 1),
+        ("Recent clicks favour 3M.", "history", 0, 1),
+        ("Past clicks chose 3M twice.", "history", 1, 1),
+        ("Look for a nice parka.", "query", 0, 0),
+    ],
+)
+def test_citations_are_held_against_the_context(text, kind, false, cited):
+    log = small_shop()
+    parser = Parser(facet_values(log))
+    found = Citations(log, parser).check(text, log.requests[4])  # its history: Nordfell, Nordfell, 3M
+    assert found.pop(kind) == (false, cited)
+    assert all(counts == (0, 0) for counts in found.values())
+
+
+def test_a_teacher_never_cites_falsely_but_its_texts_are_false_of_other_requests():
+    """Sentences nobody wrote for this test: true where they belong, false elsewhere."""
+    log = toy_log(20, 8)
+    teacher, parser = Teacher(log, Evidence(log), TeacherBias(0.3, 0.3)), Parser(facet_values(log))
+    requests = log.split("train")
+    texts = [teacher.write(r) for r in requests]
+    own = audit(texts, [{}] * len(texts), parser, requests, teacher)
+    others = audit(texts, [{}] * len(texts), parser, requests[1:] + requests[:1], teacher)
+    assert own["contradicts_context"] == 0 and sum(cited for _, cited in own["citations"].values()) > len(texts) / 2
+    assert others["contradicts_context"] > 0.3
+
+
+def test_planted_errors_are_counted_where_a_teacher_planted_them():
+    log = toy_log(20, 8)
+    requests, evidence, parser = log.split("train"), Evidence(log), Parser(facet_values(log))
+    counts = {}
+    for bias in (0.0, 1.0):
+        teacher = Teacher(log, evidence, TeacherBias(bias, 0.0))
+        stated = [parser.stated(teacher.write(r)) for r in requests]
+        truths = [log.items[r.target].facets() for r in requests]
+        counts[bias] = planted(stated, truths, requests, teacher)
+    assert counts[0.0]["prior_false"] == 0 < counts[0.0]["claims"] == counts[0.0]["judged"]
+    assert counts[1.0]["prior"] == counts[1.0]["claims"]  # every claim but the category is the prior's
+    wrong = sum(log.items[r.target].facets()[k] != v for r, s in zip(requests, stated) for k, v in s.items() if k != "category")
+    assert counts[1.0]["prior_false"] == wrong > 0
+    by_hand = planted([{"category": "lamp", "brand": "Nordfell", "colour": "red"}], [{"brand": "Solano"}], requests[:1], teacher)
+    assert by_hand["claims"] == 2 and by_hand["judged"] == 1

@@ -1,0 +1,85 @@
+"""Does the list follow what the reasoning says? An intervention: change one stated value, decode again, look.
+
+Source: our choice, after the interventions on chains of thought of Lanham et al. (2023). A model may write true
+sentences and ignore them, or follow every word: only changing a word tells.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from transformers import PreTrainedModel
+
+from .context import escape
+from .facets import Parser
+from .logs import SearchLog, SearchRequest
+from .ranker import CRSRanker
+from .tasks import Codec
+
+
+def edits(
+    log: SearchLog, requests: Sequence[SearchRequest], thoughts: Sequence[str], parser: Parser, seed: int
+) -> list[tuple[int, str, str, str, str]]:
+    """One edit a text where possible: (row, key, old value, new value, edited text).
+
+    The key is drawn among those stated, the new value among those that the stated category's items have (any category,
+    when the category itself is changed). The edited text states the new value and is otherwise unchanged.
+    """
+    by_category: dict[tuple[str | None, str], set[str]] = defaultdict(set)
+    for item in log.items:
+        for key, value in item.facets().items():
+            by_category[item.category if key != "category" else None, key].add(value)
+    out = []
+    for row, (request, text) in enumerate(zip(requests, thoughts, strict=True)):
+        rng = np.random.default_rng([seed, request.id])
+        stated = parser.stated(text)
+        keys = list(stated)
+        for key in rng.permutation(keys) if keys else ():
+            old = stated[key]
+            others = sorted(by_category[stated.get("category") if key != "category" else None, str(key)] - {old})
+            if not others:
+                continue
+            new = others[rng.integers(len(others))]
+            edited = text.replace(escape(old), escape(new))
+            if parser.stated(edited) == {**stated, key: new}:
+                out.append((row, str(key), old, new, edited))
+                break
+    return out
+
+
+def faithfulness(
+    model: PreTrainedModel,
+    codec: Codec,
+    requests: Sequence[SearchRequest],
+    thoughts: Sequence[str],
+    lists: np.ndarray,
+    parser: Parser,
+    seed: int = 0,
+    batch: int = 64,
+) -> dict[str, dict[str, float]]:
+    """Facet -> what its edits did to the lists `(n, k)` that the `thoughts` led to.
+
+    `n`: edits; `kept`: share of the original list that has the stated value; `before`: share that has the new value;
+    `after`: the same of the list that the edited text leads to; `old_after`: share of that list that still has the old
+    value. A model that follows its words has `after` near `kept`, one that ignores them `after` near `before`.
+    """
+    changed = edits(codec.log, requests, thoughts, parser, seed)
+    if not changed:
+        return {}
+    text = {requests[row].id: edited for row, *_, edited in changed}
+    ranker = CRSRanker("edited", model, codec, lambda r: text[r.id], batch=batch)
+    again = ranker.rank([requests[row] for row, *_ in changed], lists.shape[1])
+    facets = [item.facets() for item in codec.log.items]
+
+    def share(items: np.ndarray, key: str, value: str) -> float:
+        return float(np.mean([facets[i].get(key) == value for i in items if i >= 0]))
+
+    rows = defaultdict(list)
+    for (row, key, old, new, _), after in zip(changed, again, strict=True):
+        rows[key].append(
+            (share(lists[row], key, old), share(lists[row], key, new), share(after, key, new), share(after, key, old))
+        )
+    names = ("kept", "before", "after", "old_after")
+    return {key: {"n": len(of), **dict(zip(names, np.mean(of, axis=0).round(5).tolist()))} for key, of in sorted(rows.items())}

@@ -1,0 +1,59 @@
+"""The intervention against lists whose behaviour is known: one ranker follows the words, one ignores them."""
+
+import numpy as np
+
+from crs_lite import faithful
+from crs_lite.facets import Parser, facet_values
+from toy import toy_log
+
+LOG = toy_log(10, 6)
+PARSER = Parser(facet_values(LOG))
+REQUESTS = LOG.split("test")
+TEXTS = [f"Expect {LOG.items[r.target].brand}. Look for a {LOG.items[r.target].category} in red." for r in REQUESTS]
+
+
+def test_an_edit_changes_one_stated_value_into_one_the_category_has():
+    made = faithful.edits(LOG, REQUESTS, TEXTS, PARSER, seed=0)
+    assert len(made) == len(REQUESTS) and {key for _, key, *_ in made} == {"brand", "category", "colour"}
+    for row, key, old, new, text in made:
+        before, after = PARSER.stated(TEXTS[row]), PARSER.stated(text)
+        assert before[key] == old != new == after[key]
+        assert {k: v for k, v in before.items() if k != key} == {k: v for k, v in after.items() if k != key}
+    assert made == faithful.edits(LOG, REQUESTS, TEXTS, PARSER, seed=0) != faithful.edits(LOG, REQUESTS, TEXTS, PARSER, seed=1)
+    assert faithful.edits(LOG, REQUESTS[:1], ["nothing stated"], PARSER, seed=0) == []
+
+
+def by_words(text: str) -> np.ndarray:
+    """The item that has all of what the text states."""
+    stated = PARSER.stated(text)
+    fit = [sum(item.facets().get(k) == v for k, v in stated.items()) for item in LOG.items]
+    return np.argsort([-f for f in fit], kind="stable")[:1]
+
+
+def test_a_list_made_from_the_words_follows_and_one_made_without_them_does_not(monkeypatch):
+    lists = np.array([by_words(t) for t in TEXTS])
+
+    class Obedient:
+        def __init__(self, name, model, codec, reason, batch):
+            self.reason = reason
+
+        def rank(self, requests, k):
+            return np.array([by_words(self.reason(r))[:k] for r in requests])
+
+    class Deaf(Obedient):
+        def rank(self, requests, k):
+            where = {r.id: i for i, r in enumerate(REQUESTS)}
+            return lists[[where[r.id] for r in requests]]
+
+    class OnlyLog:
+        log = LOG
+
+    found = {}
+    for ranker in (Obedient, Deaf):
+        monkeypatch.setattr(faithful, "CRSRanker", ranker)
+        found[ranker] = faithful.faithfulness(None, OnlyLog, REQUESTS, TEXTS, lists, PARSER)
+    for key in ("brand", "category", "colour"):
+        follows, ignores = found[Obedient][key], found[Deaf][key]
+        assert follows["after"] == follows["kept"] == 1 and follows["before"] == follows["old_after"] == 0
+        assert ignores["after"] == ignores["before"] == 0 and ignores["old_after"] == ignores["kept"] == 1
+        assert follows["n"] == ignores["n"] > 0
