@@ -138,7 +138,7 @@ class ContextBuilder:
     `sid_of(item) -> str` gives the tokens of an item; `n_tokens(text) -> int` counts tokens as the model will see
     them. `budget` bounds the tokens of the whole JSON text. What is dropped, in this order: the oldest interactions
     until one is left, its skipped items, that interaction, the profile; the query stays, shortened if it alone is
-    too long. `hide` removes whole fields (for ablations): any of profile, history, place, time.
+    too long. `hide` removes whole fields (for ablations): any of profile, history, place, time, entrance.
     """
 
     log: SearchLog
@@ -171,7 +171,7 @@ class ContextBuilder:
         now = Now(
             time=None if "time" in self.hide else when(request.time),
             place=None if "place" in self.hide else request.place,
-            entrance=request.entrance,
+            entrance=None if "entrance" in self.hide else request.entrance,
             query=request.query,
         )
         profile = {} if "profile" in self.hide else self.log.users[request.user].profile
