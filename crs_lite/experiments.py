@@ -14,14 +14,21 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from .baselines.bm25 import BM25
+from .baselines.dense import Dense
+from .baselines.popularity import Popularity
+from .baselines.repeat import RepeatLast
+from .contenders import Latent, QueryOnly
 from .errors import CRSError
-from .evaluate import COLD
+from .evaluate import COLD, MISS, per_request
 from .pipeline import Pipeline
+from .sid.embed import load_embedder
 from .stages import Stage, hardware, versions
 
 ARMS = ("rgrpo", "grpo", "beam_top1")
@@ -35,38 +42,123 @@ Made = Iterator[tuple[str, Callable[[], Row]]]  # the name of each row, and what
 
 
 def tune(p: Pipeline) -> Made:
-    """Learning rates of the RL arms, on validation requests only. At most three a arm (protocol)."""
+    """Choices, on validation requests only: the learning rate of each RL arm (at most three configurations an arm), and
+    the checkpoint from which consolidation starts."""
     distil = p.distil(p.align())
-    yield "distilled", lambda: learned(p, p.score("distilled SFT", distil, split="valid"), distil)
+    yield "distilled", lambda: checked(p, "distilled SFT", distil)
     for lr in (1e-4, 3e-4):
         for arm in ARMS:
 
             def row(arm=arm, lr=lr) -> Row:
                 explored = p.explore(distil, arm, **({} if lr == p.profile.rl_lr else {"lr": lr}))
-                return learned(p, p.score(f"{arm} {lr:.0e}", explored, split="valid"), explored, arm=arm, lr=lr)
+                return checked(p, f"{arm} {lr:.0e}", explored, arm=arm, lr=lr)
 
             yield f"{arm}-{lr:.0e}", row
+    for name, from_rl in (("round0-sft", False), ("round0-sft-from-rl", True)):
+
+        def row(name=name, from_rl=from_rl) -> Row:
+            explored = p.explore(distil)
+            return checked(p, name, p.consolidate(explored if from_rl else distil, p.collect(explored), name))
+
+        yield name, row
 
 
 def arms(p: Pipeline) -> Made:
     """C3, first iteration: R-GRPO, GRPO and beams with a top-1 reward from the same start, two RL seeds each."""
-    align = p.align()
-    direct, distil = p.direct(align), p.distil(align)
-    yield "aligned", lambda: learned(p, p.score("aligned", align, "none"), align)
-    yield "direct", lambda: learned(p, p.score("direct SFT", direct, "none"), direct)
-    yield "distilled", lambda: learned(p, p.score("distilled SFT", distil), distil)
+    distil = p.distil(p.align())
+    yield "distilled", lambda: tested(p, "distilled SFT", distil)
     for rl_seed in (0, 1):
         for arm in ARMS:
 
             def row(arm=arm, rl_seed=rl_seed) -> Row:
                 explored = p.explore(distil, arm, rl_seed=rl_seed)
                 name = "after RL" if (arm, rl_seed) == ("rgrpo", 0) else f"round0 {arm} {rl_seed}"
-                return learned(p, p.score(name, explored), explored, arm=arm, rl_seed=rl_seed)
+                return tested(p, name, explored, arm=arm, rl_seed=rl_seed)
 
             yield f"{arm}-{rl_seed}", row
 
 
-EXPERIMENTS: dict[str, Callable[[Pipeline], Made]] = {"tune": tune, "arms": arms}
+def loop(p: Pipeline, arms: Sequence[str] = ("rgrpo", "grpo"), rounds: int = 2) -> Made:
+    """C2, C4, C5, B1, O1, and C3's second iteration: the whole loop, every stage scored, with both consolidations."""
+    for arm in arms:
+        start = p.distil(p.align())
+        for i in range(rounds):
+            path = f"round{i}" if arm == "rgrpo" else f"round{i}-{arm}"
+            explored = p.explore(start, arm, path if i else "round0")
+            if i:
+                yield f"{arm}-round{i}-rl", partial(tested, p, f"{path} RL", explored, arm=arm, round=i)
+            collected = p.collect(explored, path)
+            other = p.consolidate(explored, collected, f"{path}-sft-from-rl")
+            start = p.consolidate(start, collected, f"{path}-sft")
+            names = ("after consolidation", "consolidation from RL") if path == "round0" else (f"{path} SFT", f"{path} SFT from RL")
+            yield f"{arm}-round{i}-sft", partial(tested, p, names[0], start, arm=arm, round=i, kept=collected.info)
+            yield f"{arm}-round{i}-sft-from-rl", partial(tested, p, names[1], other, arm=arm, round=i, kept=collected.info)
+
+
+def long_loop(p: Pipeline) -> Made:
+    """The loop for four rounds, R-GRPO only: meant for one seed."""
+    yield from loop(p, ("rgrpo",), 4)
+
+
+def temperature(p: Pipeline) -> Made:
+    """How hot the explorer is sampled when its correct reasoning is collected: meant for one seed, validation only."""
+    distil = p.distil(p.align())
+    for t in (0.5, 1.0, 1.5):
+        path = "round0" if t == p.profile.rl_temperature else f"round0-t{t}"
+
+        def row(t=t, path=path) -> Row:
+            collected = p.collect(p.explore(distil), path, t)
+            stage = p.consolidate(distil, collected, f"{path}-sft")
+            return checked(p, f"temperature {t}", stage, temperature=t, kept=collected.info)
+
+        yield f"t{t}", row
+
+
+def main(p: Pipeline) -> Made:
+    """C1: every baseline. What does not learn is the same for every seed and is taken once."""
+    if p.seed == 0:
+        dense = lambda _: Dense(p.embeddings(), load_embedder(p.profile.embedder).encode)  # noqa: E731
+        fixed = {
+            "popularity": lambda _: Popularity(p.log),
+            "repeat-last": lambda _: RepeatLast(p.log),
+            "BM25": lambda _: BM25(p.log),
+            "dense": dense,
+        }
+        for kind in ("informed", "oracle") if p.truth else ():
+            fixed[kind] = lambda _, kind=kind: p.truth.ranker(kind)
+        for name, ranker in fixed.items():
+            yield name, partial(tested, p, name, p.ids_stage, "none", ranker=ranker)
+    align = p.align()
+    yield from both(p, "aligned", align, "none")
+    yield from both(p, "direct SFT", p.direct(align), "none")
+    words, thoughts = QueryOnly(p), Latent(p)
+    yield from both(p, "aligned query only", align, "none", words.ranker)
+    dsi = words.dsi(align)
+    yield from both(p, "DSI", dsi, "none", words.ranker)
+    yield from both(p, "LTRGR", words.ltrgr(dsi), "none", words.ranker)
+    supervised = thoughts.supervised(align)
+    yield from both(p, "latent SFT", supervised, "none", thoughts.ranker)
+    yield from both(p, "LatentR3", thoughts.reinforced(supervised), "none", thoughts.ranker)
+
+
+EXPERIMENTS: dict[str, Callable[[Pipeline], Made]] = {
+    "tune": tune, "arms": arms, "loop": loop, "long-loop": long_loop, "temperature": temperature, "main": main,
+}  # fmt: skip
+
+
+def tested(p: Pipeline, name: str, stage: Stage, reason: str = "own", ranker=None, **about) -> Row:
+    return learned(p, p.score(name, stage, reason, ranker=ranker), stage, **about)
+
+
+def checked(p: Pipeline, name: str, stage: Stage, reason: str = "own", ranker=None, **about) -> Row:
+    """As `tested`, on validation requests."""
+    return learned(p, p.score(name, stage, reason, "valid", ranker), stage, **about)
+
+
+def both(p: Pipeline, name: str, stage: Stage, reason: str, ranker=None) -> Made:
+    row = name.replace(" ", "-")
+    yield row, partial(tested, p, name, stage, reason, ranker)
+    yield f"{row}-valid", partial(checked, p, name, stage, reason, ranker)
 
 
 # -- rows -----------------------------------------------------------------------------------------
@@ -104,9 +196,9 @@ def write(path: Path, row: Row) -> None:
     """One key a line, lists on one line: readable, and small."""
     path.parent.mkdir(parents=True, exist_ok=True)
     body = ",\n".join(f" {json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in row.items())
-    partial = path.with_suffix(".partial")
-    partial.write_text("{\n" + body + "\n}\n")
-    partial.rename(path)
+    unfinished = path.with_suffix(".partial")
+    unfinished.write_text("{\n" + body + "\n}\n")
+    unfinished.rename(path)
 
 
 def read(path: Path) -> Row:
@@ -174,8 +266,6 @@ def rows(folder: Path, experiment: str) -> list[Row]:
 
 def values(row: Row, metric: str) -> np.ndarray:
     """`(n,)` values of a metric of the evaluator, or of "utility", in the order of `request_ids`."""
-    from .evaluate import MISS, per_request
-
     if metric == "utility":
         return np.array(row["utility"], dtype=float)
     return per_request(np.array([MISS if r is None else r for r in row["ranks"]], dtype=np.int64))[metric]

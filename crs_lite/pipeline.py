@@ -93,6 +93,7 @@ class Pipeline:
         self.fresh = self.work.run("backbone", depends, self._make_backbone)
         self.tokenizer = backbones.load_tokenizer(self.fresh.folder)
         context = {"budget": p.context_budget, "item_view": p.item_view, "max_skipped": p.max_skipped}
+        self.codec_options = context
         self.codec = Codec(self.log, self.sids, self.tokenizer, context)
         self.context_key = {**context, "log": self.log_key, "train_requests": p.train_requests}
 
@@ -154,7 +155,8 @@ class Pipeline:
 
         return self.work.run("align", depends, fn, together=True)
 
-    def _sft(self, name: str, start: Stage, depends: dict, examples: Callable[[], list], lr: float) -> Stage:
+    def sft(self, name: str, start: Stage, depends: dict, examples: Callable[[], list], lr: float) -> Stage:
+        """A supervised stage from `start` on the training sequences that `examples()` makes."""
         p = self.profile
         fields = ("sft_epochs", "batch_tokens", "dtype")
         depends = {"start": start, "lr": lr, **self.context_key, **{f: getattr(p, f) for f in fields}, **depends}
@@ -177,13 +179,13 @@ class Pipeline:
         """Direct SFT: context -> ID without reasoning, on the same requests as the distilled start."""
         p = self.profile
         examples = lambda: context_to_sid(self.codec, self.taught)  # noqa: E731
-        return self._sft("direct", start, {"n": p.distil_requests}, examples, p.distil_lr)
+        return self.sft("direct", start, {"n": p.distil_requests}, examples, p.distil_lr)
 
     def distil(self, start: Stage) -> Stage:
         """The distilled start: the teacher's reasoning, then the ID."""
         depends = {"n": self.profile.distil_requests, "bias": asdict(self.teacher.bias)}
         pairs = lambda: [(r, self.teacher.write(r), r.target) for r in self.taught]  # noqa: E731
-        return self._sft("distil", start, depends, lambda: reasoned(self.codec, pairs()), self.profile.distil_lr)
+        return self.sft("distil", start, depends, lambda: reasoned(self.codec, pairs()), self.profile.distil_lr)
 
     # -- one round of the loop. `path` names what led to it, so that branches of one start never share a folder ------
 
@@ -233,7 +235,7 @@ class Pipeline:
     def consolidate(self, start: Stage, collected: Stage, name: str) -> Stage:
         """SFT on what was collected, from `start`: the RL checkpoint, or the SFT one the round began with."""
         pairs = lambda: [(self.pool[i], text, self.pool[i].target) for i, text in collected.json("kept.json")]  # noqa: E731
-        return self._sft(name, start, {"collected": collected}, lambda: reasoned(self.codec, pairs()), self.profile.sft_lr)
+        return self.sft(name, start, {"collected": collected}, lambda: reasoned(self.codec, pairs()), self.profile.sft_lr)
 
     # -- evaluation --------------------------------------------------------------------------------
 
@@ -261,39 +263,56 @@ class Pipeline:
         """The fixed random sample of a split that numbers are taken on; choices are made on "valid" only."""
         return self.test if split == "test" else self._sample(self.log.split(split), self.profile.valid_requests, 5)
 
-    def score(self, name: str, stage: Stage, reason: str = "own", split: str = "test") -> dict:
-        """One row of the table: metrics of a checkpoint and, where there is a truth, the two probes (method, section 9)."""
+    def score(
+        self,
+        name: str,
+        stage: Stage,
+        reason: str = "own",
+        split: str = "test",
+        ranker: Callable[[Path], Ranker] | None = None,
+    ) -> dict:
+        """One row of the table: metrics of a checkpoint and, where there is a truth, the two probes (method, section 9).
+
+        `ranker` makes another ranker of the stage's folder; by default it is CRS, which reasons as `reason` says.
+        """
         p, requests = self.profile, self.requests(split)
         depends = {
             "checkpoint": stage, "reason": reason, "n": len(requests), "max_reasoning": p.max_reasoning, "split": split,
-            "intervened": p.intervened,
-            **self.context_key,
+            "intervened": p.intervened, **self.context_key,
         }  # fmt: skip
 
+        def crs(folder: Path, how=reason, called: str = name) -> CRSRanker:
+            return CRSRanker(called, backbones.load_model(folder), self.codec, how, p.max_reasoning, p.eval_batch)
+
         def fn(folder: Path) -> dict:
-            model = backbones.load_model(stage.folder)
-            ranker = Remembering(CRSRanker(name, model, self.codec, reason, p.max_reasoning, p.eval_batch))
-            row = evaluate(ranker, self.log, requests, K).model_dump()
+            kept = Remembering((ranker or crs)(stage.folder))
+            row = evaluate(kept, self.log, requests, K).model_dump()
             if self.truth:
-                row["utility"] = self.truth.expected_utility(requests, ranker.lists).round(5).tolist()
-            if reason == "own":
-                thoughts, parser = ranker.inner.thoughts, Parser(facet_values(self.log))
-                claims = [self.truth.claims(r) if self.truth else {} for r in requests]
-                row["audit"] = audit(thoughts, claims, parser, requests, self.teacher)
-                row["thoughts"] = thoughts
-                first = slice(p.intervened)
-                row["faithfulness"] = faithfulness(
-                    model, self.codec, requests[first], thoughts[first], ranker.lists[first], parser, batch=p.eval_batch
-                )
-            if self.truth and reason == "own" and split == "test":
-                probe = CRSRanker(f"{name}, true reasoning", model, self.codec, self.true_reasoning, p.max_reasoning, p.eval_batch)
-                row["true_reasoning"] = evaluate(probe, self.log, requests, K).model_dump()
+                row["utility"] = self.truth.expected_utility(requests, kept.lists).round(5).tolist()
+            if reason == "own" and ranker is None:
+                row |= self._reasoning(kept, requests)
+                if self.truth and split == "test":
+                    probe = crs(stage.folder, self.true_reasoning, f"{name}, true reasoning")
+                    row["true_reasoning"] = evaluate(probe, self.log, requests, K).model_dump()
             (folder / "row.json").write_text(json.dumps(row, ensure_ascii=False))
             return {}
 
         where = "score" if split == "test" else f"score-{split}"
         scored = self.work.run(f"{where}-{name.replace(' ', '-')}", depends, fn)
         return {**scored.json("row.json"), "minutes": stage.minutes}
+
+    def _reasoning(self, kept: Remembering, requests: list[SearchRequest]) -> dict:
+        """What is to be said of the reasoning behind the lists a CRS ranker just gave."""
+        ranker, parser, first = kept.inner, Parser(facet_values(self.log)), slice(self.profile.intervened)
+        claims = [self.truth.claims(r) if self.truth else {} for r in requests]
+        return {
+            "audit": audit(ranker.thoughts, claims, parser, requests, self.teacher),
+            "faithfulness": faithfulness(
+                ranker.model, self.codec, requests[first], ranker.thoughts[first], kept.lists[first], parser,
+                batch=self.profile.eval_batch,
+            ),
+            "thoughts": ranker.thoughts,
+        }  # fmt: skip
 
     def run(self) -> dict:
         """Everything, in order. Returns the results (see `results.py`)."""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from test_pipeline import make  # noqa: F401  (a fixture)
+
 from crs_lite import experiments, profiles
 from crs_lite.errors import CRSError
 from crs_lite.marketplace import FROZEN_SHA256
@@ -34,3 +36,42 @@ def test_a_damaged_or_old_row_is_named(tmp_path):
         experiments.read(path)
     experiments.write(path, {"schema": experiments.SCHEMA, "ranks": [1, None], "text": 'é "x"'})
     assert experiments.read(path) == json.loads(path.read_text()) == {"schema": 1, "ranks": [1, None], "text": 'é "x"'}
+
+
+@pytest.fixture
+def job(make, tmp_path):  # noqa: F811
+    """-> a function experiment name -> Job on the toy shop, whose run folder all experiments share."""
+    return lambda name, only="*": experiments.Job(name, 0, lambda seed: make("shared"), tmp_path / "rows", f"experiment {name}", only)
+
+
+def test_every_experiment_runs_and_resumes_on_a_toy_shop(job, tmp_path, monkeypatch):
+    for name in ("tune", "arms", "loop", "temperature", "main", "long-loop"):
+        assert experiments.run_seed(job(name)) > 0
+        assert experiments.run_seed(job(name)) == 0
+    every = {name: {r["row"]: r for r in experiments.rows(tmp_path / "rows", name)} for name in experiments.EXPERIMENTS}
+    n_test = every["arms"]["distilled"]["n"]
+    for rows in every.values():
+        for r in rows.values():
+            assert len(r["ranks"]) == len(r["request_ids"]) == len(r["cold"]) == r["n"]
+            assert r["split"] == ("valid" if r["experiment"] in ("tune", "temperature") or r["row"].endswith("-valid") else "test")
+            assert r["command"] and r["versions"] and r["log"] == "toy" and r["seed"] == 0
+    assert {f"{arm}-{s}" for arm in experiments.ARMS for s in (0, 1)} | {"distilled"} == set(every["arms"])
+    assert {"popularity", "repeat-last", "BM25", "dense", "DSI", "LTRGR", "LatentR3", "direct-SFT"} <= set(every["main"])
+    assert "rgrpo-round3-sft" in every["long-loop"] and "grpo-round1-rl" in every["loop"]
+    steps = every["arms"]["grpo-1"]["steps"]
+    assert len(steps["rank"]) == 2 and len(steps["silent_groups"]) == 2
+    assert every["arms"]["rgrpo-0"]["steps"] != every["arms"]["rgrpo-1"]["steps"]  # another RL seed
+    assert every["tune"]["distilled"]["audit"]["planted"]["claims"] >= 0
+    hits = experiments.values(every["arms"]["distilled"], "HR@10")
+    assert hits.shape == (n_test,) and hits.sum() == sum(r is not None and r < 10 for r in every["arms"]["distilled"]["ranks"])
+
+
+def test_a_row_cut_off_leaves_no_file(job, tmp_path, monkeypatch):
+    def dying(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as m:
+        m.setattr(experiments.json, "dumps", dying)
+        with pytest.raises(KeyboardInterrupt):
+            experiments.write(tmp_path / "a.json", {"x": 1})
+    assert not list(tmp_path.glob("a*"))
