@@ -15,6 +15,7 @@ from .profiles import PROFILES
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "data" / "marketplace"
+EVIDENCE = ROOT / "book" / "results" / "experiments" / "marketplace-laptop"
 
 EXAMPLES = """examples:
   python -m crs_lite data                               regenerate the shipped marketplace, check its hash
@@ -22,6 +23,8 @@ EXAMPLES = """examples:
   python -m crs_lite run --profile laptop --seed 1      the real thing on two cores
   python -m crs_lite run --profile smoke --log amazon2023 --reviews R.jsonl.gz --meta M.jsonl.gz
   accelerate launch --num_processes 2 -m crs_lite run   on two GPUs: training shared by two processes
+  python -m crs_lite experiment arms --seeds 5 --jobs 2 R-GRPO against GRPO; finished rows are kept
+  python -m crs_lite ledger                             claim by claim: verdict, effect, interval, command
   python -m crs_lite bench beam step                    ours against the stock libraries
   python -m crs_lite results runs/marketplace-laptop-0/results.json
   python -m crs_lite book --profile smoke               execute every notebook, build the pages
@@ -33,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m crs_lite", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="CRS: context-aware, reasoning-enhanced generative search for e-commerce, small enough to read.",
     )  # fmt: skip
-    sub = p.add_subparsers(dest="command", required=True, metavar="{data,run,experiment,book,bench,results}")
+    sub = p.add_subparsers(dest="command", required=True, metavar="{data,run,experiment,ledger,book,bench,results}")
 
     data = sub.add_parser("data", help="regenerate the simulated marketplace and compare it with the frozen one")
     data.add_argument("--out", type=Path, default=SHIPPED, help="folder to write (default: data/marketplace)")
@@ -66,6 +69,10 @@ def parser() -> argparse.ArgumentParser:
     bench = sub.add_parser("bench", help="time beams, rollouts, steps, the trie and K-means against the stock libraries")
     bench.add_argument("names", nargs="*", metavar="NAME", help="beam, rollout, step, trie, sid; default: all, about 10 minutes")
     bench.add_argument("--out", type=Path, default=ROOT / "runs" / "bench.json", help="results file; rows of other names in it stay")
+
+    ledger = sub.add_parser("ledger", help="every claim of the paper and what the recorded rows say of it")
+    ledger.add_argument("--rows", type=Path, default=EVIDENCE, help="folder of recorded rows (default: the book's)")
+    ledger.add_argument("--write", action="store_true", help="write the table into README.md and book/ledger.md")
 
     results = sub.add_parser("results", help="print the table of a results file")
     results.add_argument("--readme", action="store_true", help="write the table of the recorded results into README.md")
@@ -211,6 +218,17 @@ def _bench(args) -> int:
         results.add_bench(args.out, name, bench.ALL[name]())
     print(results.bench_markdown(results.load(args.out)))
     print(f"results: {args.out}")
+    return 0
+
+
+def _ledger(args) -> int:
+    from . import ledger, results
+
+    table = ledger.markdown(ledger.ledger(args.rows))
+    print(table)
+    if args.write:
+        for path in (ROOT / "README.md", ROOT / "book" / "ledger.md"):
+            path.write_text(results.with_block(path.read_text(), table, "ledger"))
     return 0
 
 

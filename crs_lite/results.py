@@ -116,6 +116,6 @@ def with_block(text: str, block: str, name: str = "results") -> str:
     """`text` with everything between its `name` markers replaced. Raises `CRSError` when the markers are missing."""
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     if text.count(begin) != 1 or text.count(end) != 1:
-        raise CRSError(f"README.md: the lines {begin} and {end} must each stand once; put them back.")
+        raise CRSError(f"the page: the lines {begin} and {end} must each stand once; put them back.")
     head, rest = text.split(begin)
     return head + begin + "\n" + block + end + rest.split(end)[1]

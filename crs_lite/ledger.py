@@ -1,0 +1,257 @@
+"""The ledger: every claim of the paper, and what our recorded rows say of it.
+
+Verdicts follow the rules of `book/protocol.md` and are computed from the rows of `experiments.py`, never typed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from .evaluate import Difference
+from .experiments import Row, rows, values
+
+SEEDS = 5  # fewer make no verdict
+NOT_RUN = "not run"
+Rows = dict[str, dict[int, Row]]  # row name -> seed -> row
+
+
+@dataclass
+class Entry:
+    """One line of the ledger. `effects`: what was compared -> the paired difference (or a description)."""
+
+    id: str
+    claim: str
+    verdict: str = NOT_RUN
+    effects: list[str] = field(default_factory=list)
+    seeds: int = 0
+    commands: list[str] = field(default_factory=list)
+    about: Row | None = None  # a row whose log, profile and hardware speak for all
+
+
+def hierarchical(differences: Sequence[np.ndarray], n: int = 2000, seed: int = 0) -> Difference:
+    """Mean of paired differences, one array `(m,)` a seed, with its 95 % interval: seeds are drawn with replacement,
+    and within each drawn seed its requests are drawn with replacement (protocol, analysis)."""
+    rng = np.random.default_rng(seed)
+    means = np.empty(n)
+    for i in range(n):
+        drawn = rng.integers(len(differences), size=len(differences))
+        means[i] = np.mean([d[rng.integers(len(d), size=len(d))].mean() for d in (differences[j] for j in drawn)])
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Difference(float(np.mean([d.mean() for d in differences])), float(low), float(high))
+
+
+def gather(folder: Path, experiment: str) -> Rows:
+    """All rows of an experiment, by name and seed."""
+    out: Rows = {}
+    for row in rows(folder, experiment):
+        out.setdefault(row["row"], {})[row["seed"]] = row
+    return out
+
+
+def difference(a: Sequence[dict[int, Row]], b: Sequence[dict[int, Row]], metric: str, cold: bool = False) -> tuple[Difference, int] | None:
+    """Systems `a` minus systems `b` (each a list of runs of the same start, averaged first) over the seeds both have;
+    None if there are none. `cold`: on cold starts only. -> (difference, number of seeds)."""
+    seeds = sorted(set.intersection(*(set(r) for r in (*a, *b)))) if all((*a, *b)) else []
+    if not seeds:
+        return None
+    per_seed = []
+    for s in seeds:
+        ids = {tuple(r[s]["request_ids"]) for r in (*a, *b)}
+        assert len(ids) == 1, "rows of one experiment ranked different requests"
+        d = np.mean([values(r[s], metric) for r in a], axis=0) - np.mean([values(r[s], metric) for r in b], axis=0)
+        per_seed.append(d[np.array(a[0][s]["cold"], dtype=bool)] if cold else d)
+    return hierarchical(per_seed), len(seeds)
+
+
+def judge(main: Difference, others: Sequence[Difference], sign: int = 1) -> str:
+    """The protocol's verdict: the claim's own metric first, then the others; `sign` is the claimed direction."""
+
+    def shown(d: Difference) -> bool:
+        return d.low > 0 if sign > 0 else d.high < 0
+
+    return "reproduced" if shown(main) else "partly" if any(map(shown, others)) else "not reproduced"
+
+
+def text(label: str, d: Difference) -> str:
+    return f"{label} {d.mean:+.3f} [{d.low:+.3f}, {d.high:+.3f}]"
+
+
+# -- the claims -----------------------------------------------------------------------------------
+
+
+def _compared(
+    entry: Entry, a: Sequence[dict], b: Sequence[dict], metrics: Sequence[str], command: str, label: str = "", cold=False
+) -> str | None:
+    """Fill an entry with the differences a - b; the first metric is the claim's own. -> its verdict, None without rows."""
+    found = [difference(a, b, metric, cold) for metric in metrics]
+    if any(f is None for f in found):
+        return None
+    (main, n), *others = found
+    entry.effects += [text(f"{label}{metric}", d) for metric, (d, _) in zip(metrics, found)]
+    entry.seeds, entry.about = n, next(iter(a[0].values()))
+    entry.commands += [c for c in (command,) if c not in entry.commands]
+    return judge(main, [d for d, _ in others])
+
+
+def _enough(entry: Entry, verdict: str | None) -> Entry:
+    if verdict is None:
+        return entry
+    entry.verdict = verdict if entry.seeds >= SEEDS else f"{NOT_RUN}: {entry.seeds} of {SEEDS} seeds so far"
+    return entry
+
+
+def best_baseline(main: Rows) -> str | None:
+    """The learned baseline with the highest NDCG@10 on validation requests, mean over seeds."""
+    names = [n for n in ("direct-SFT", "DSI", "LTRGR", "LatentR3") if main.get(f"{n}-valid")]
+    score = {n: np.mean([values(r, "NDCG@10").mean() for r in main[f"{n}-valid"].values()]) for n in names}
+    return max(score, key=score.get) if score else None
+
+
+def c1(e: dict[str, Rows]) -> Entry:
+    entry = Entry("C1", "CRS beats the strongest baseline in HR@1")
+    best = best_baseline(e["main"])
+    crs = e["loop"].get("rgrpo-round1-sft")
+    if not best or not crs or best not in e["main"]:
+        return entry
+    verdict = _compared(entry, [crs], [e["main"][best]], ("HR@1", "NDCG@10", "utility"), COMMAND["main"], f"over {best}: ")
+    return _enough(entry, verdict)
+
+
+def c2(e: dict[str, Rows], cold: bool = False) -> Entry:
+    entry = Entry("C5", "cold-start users gain too") if cold else Entry("C2", "CRS beats its own distilled start in NDCG@10")
+    a, b = e["loop"].get("rgrpo-round1-sft"), e["arms"].get("distilled")
+    if not a or not b:
+        return entry
+    metrics = ("NDCG@10", "utility") if cold else ("NDCG@10", "HR@1", "utility")
+    return _enough(entry, _compared(entry, [a], [b], metrics, COMMAND["loop"], cold=cold))
+
+
+def c3(e: dict[str, Rows]) -> Entry:
+    entry = Entry("C3", "R-GRPO beats GRPO in HR@1 at every iteration")
+    metrics = ("HR@1", "NDCG@10", "utility")
+
+    def runs(arm: str) -> list[dict]:
+        return [e["arms"].get(f"{arm}-{s}", {}) for s in (0, 1)]
+
+    first = _compared(entry, runs("rgrpo"), runs("grpo"), metrics, COMMAND["arms"], "round 1: ")
+    seeds = entry.seeds
+    a, b = (e["loop"].get(f"{arm}-round1-rl", {}) for arm in ("rgrpo", "grpo"))
+    second = _compared(entry, [a], [b], metrics, COMMAND["loop"], "round 2: ")
+    verdicts = [v for v in (first, second) if v]
+    if not verdicts:
+        return entry
+    entry.seeds = min(seeds, entry.seeds)
+    if second is None:
+        entry.effects.append("round 2 not run")
+    same = set(verdicts) == {"reproduced"} and second is not None
+    some = set(verdicts) & {"reproduced", "partly"}
+    return _enough(entry, "reproduced" if same else "partly" if some else "not reproduced")
+
+
+def c4(e: dict[str, Rows]) -> Entry:
+    entry = Entry("C4", "RL can lower the metric; the next SFT recovers it")
+    pairs = [
+        ("round 1: RL − before ", e["arms"].get("rgrpo-0"), e["arms"].get("distilled"), -1),
+        ("round 1: SFT − RL ", e["loop"].get("rgrpo-round0-sft"), e["arms"].get("rgrpo-0"), 1),
+        ("round 2: RL − before ", e["loop"].get("rgrpo-round1-rl"), e["loop"].get("rgrpo-round0-sft"), -1),
+        ("round 2: SFT − RL ", e["loop"].get("rgrpo-round1-sft"), e["loop"].get("rgrpo-round1-rl"), 1),
+    ]
+    shown: list[bool] = []
+    for label, a, b, sign in pairs:
+        found = difference([a or {}], [b or {}], "NDCG@10")
+        if found is None:
+            return Entry(entry.id, entry.claim)
+        d, n = found
+        entry.effects.append(text(label + "NDCG@10", d))
+        entry.seeds, entry.about = n, next(iter(a.values()))
+        shown.append(judge(d, (), sign) == "reproduced")
+    entry.commands = [COMMAND["loop"]]
+    whole = (shown[0] and shown[1]) or (shown[2] and shown[3])
+    return _enough(entry, "reproduced" if whole else "partly" if any(shown) else "not reproduced")
+
+
+def c7(e: dict[str, Rows]) -> Entry:
+    entry = Entry("C7", "the mapping item ↔ ID converges on 1,000 items")
+    aligned = e["main"].get("aligned") or {}
+    if not aligned:
+        return entry
+    info = [r["stage_info"] for r in aligned.values()]
+    there, back = (np.array([i[k] for i in info]) for k in ("item_to_sid_hr1", "sid_to_title_exact"))
+    for label, x in (("item → ID right", there), ("ID → title exact", back)):
+        entry.effects.append(f"{label} {x.mean():.3f} (worst seed {x.min():.3f})")
+    entry.seeds, entry.about, entry.commands = len(info), next(iter(aligned.values())), [COMMAND["main"]]
+    met = [there.min() >= 0.99, back.min() >= 0.95]
+    return _enough(entry, "reproduced" if all(met) else "partly" if any(met) else "not reproduced")
+
+
+def b1(e: dict[str, Rows]) -> Entry:
+    entry = Entry("B1", "self-evolution removes the teacher's prior and capacity bias")
+    start, end = e["arms"].get("distilled") or {}, e["loop"].get("rgrpo-round1-sft") or {}
+    seeds = sorted(set(start) & set(end))
+    if not seeds:
+        return entry
+    found = []
+    for label, key in (("claims that repeat the prior", "prior"), ("claims nothing supports", "unsupported")):
+        share = lambda row: row["audit"]["planted"][key] / max(row["audit"]["planted"]["claims"], 1)  # noqa: B023, E731
+        found.append(hierarchical([np.array([share(end[s]) - share(start[s])]) for s in seeds]))
+        entry.effects.append(f"{label} {np.mean([share(start[s]) for s in seeds]):.3f} → " + text("", found[-1]).strip())
+    entry.seeds, entry.about, entry.commands = len(seeds), start[seeds[0]], [COMMAND["loop"]]
+    fell = [d.high < 0 for d in found]
+    return _enough(entry, "reproduced" if all(fell) else "partly" if any(fell) else "not reproduced")
+
+
+def o1(e: dict[str, Rows]) -> Entry:
+    entry = Entry("O1", "reasoning can repeat or contradict itself")
+    stages = {"distilled": e["arms"].get("distilled") or {}, "after two rounds": e["loop"].get("rgrpo-round1-sft") or {}}
+    if not all(stages.values()):
+        return entry
+    worst = 0.0
+    for name, of in stages.items():
+        shares = {k: np.mean([r["audit"][k] for r in of.values()]) for k in ("repeated", "contradicts_itself", "contradicts_context")}
+        worst = max(worst, *shares.values())
+        entry.effects.append(
+            f"{name}: repeats {shares['repeated']:.3f}, contradicts itself {shares['contradicts_itself']:.3f}, "
+            f"its context {shares['contradicts_context']:.3f}"
+        )
+    entry.seeds = min(map(len, stages.values()))
+    entry.about, entry.commands = next(iter(stages["distilled"].values())), [COMMAND["loop"]]
+    return _enough(entry, "reproduced" if worst >= 0.01 else "not reproduced")
+
+
+def _later(id: str, claim: str) -> Callable[[dict], Entry]:
+    return lambda e: Entry(id, claim)
+
+
+COMMAND = {name: f"python -m crs_lite experiment {name} --profile laptop --seeds 5" for name in ("arms", "loop", "main")}
+CLAIMS: tuple[Callable[[dict[str, Rows]], Entry], ...] = (
+    c1, c2, c3, c4, lambda e: c2(e, cold=True), _later("C6", "quality grows with the size of the backbone"), c7,
+    _later("N1", "text context beats embedding context"), _later("N2", "alternation beats pure SFT, pure RL and other schedules"),
+    _later("N3", "the rank-aware reward is not tuned to the metric"), b1, o1,
+)  # fmt: skip
+
+
+def ledger(folder: Path) -> list[Entry]:
+    """Every claim in the order of the list, judged by the rows in `folder` (one log, one profile)."""
+    found = {name: gather(folder, name) for name in ("main", "arms", "loop")}
+    return [claim(found) for claim in CLAIMS]
+
+
+def markdown(entries: Sequence[Entry]) -> str:
+    """The ledger as a table, with where its numbers come from."""
+    lines = ["| | claim | verdict | effect, 95 % interval | seeds | command |", "|" + " --- |" * 6]
+    for x in entries:
+        verdict = f"{x.verdict} (tiny)" if x.about and not x.verdict.startswith(NOT_RUN) else x.verdict
+        commands = ", ".join(f"`{c}`" for c in x.commands)
+        lines.append(f"| {x.id} | {x.claim} | {verdict} | {'; '.join(x.effects)} | {x.seeds or ''} | {commands} |")
+    about = next((x.about for x in entries if x.about), None)
+    if about:
+        hidden, layers = about["profile"]["hidden"], about["profile"]["layers"]
+        lines += ["", (
+            f"Log {about['log']}; backbone tiny ({layers} layers, width {hidden}, {about['parameters']['parameters']:,} weights, "
+            f"from scratch); profile {about['profile']['name']}; {about['n']:,} test requests; {about['hardware']}."
+        )]  # fmt: skip
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,100 @@
+"""Verdicts from rows whose answer is known, the bootstrap against theory, and pages that agree with the rows."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crs_lite import experiments, ledger, results
+from crs_lite.__main__ import EVIDENCE
+from crs_lite.evaluate import Difference, paired_bootstrap
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_pages_show_the_ledger_of_the_recorded_rows():
+    table = ledger.markdown(ledger.ledger(EVIDENCE))
+    for path in (ROOT / "README.md", ROOT / "book" / "ledger.md"):
+        text = path.read_text()
+        assert text == results.with_block(text, table, "ledger"), "run: python -m crs_lite ledger --write"
+
+
+def test_the_interval_of_one_seed_is_the_paired_bootstrap():
+    d = np.random.default_rng(0).normal(0.1, 1, 400)
+    ours, plain = ledger.hierarchical([d]), paired_bootstrap(d, np.zeros(400))
+    assert ours.mean == pytest.approx(plain.mean) and ours[1:] == pytest.approx(plain[1:], abs=0.02)
+
+
+def test_seeds_that_differ_widen_the_interval_as_theory_says():
+    """Variance of a mean of means: between seeds / S + within / (S m)."""
+    rng = np.random.default_rng(1)
+    effects = np.array([-0.3, -0.1, 0.0, 0.1, 0.3])
+    d = [rng.normal(e, 1, 500) for e in effects]
+    means = np.array([x.mean() for x in d])
+    se = np.sqrt(means.var() / 5 + np.mean([x.var() for x in d]) / 2500)  # the bootstrap divides by S, not by S - 1
+    ours = ledger.hierarchical(d)
+    assert (ours.high - ours.low) / 2 == pytest.approx(1.96 * se, rel=0.12)
+    assert ours.high - ours.low > 2 * 1.96 * np.sqrt(1 / 2500)
+
+
+def test_the_protocol_s_rule():
+    up, flat, down = Difference(0.1, 0.05, 0.2), Difference(0.1, -0.05, 0.2), Difference(-0.1, -0.2, -0.05)
+    assert ledger.judge(up, []) == "reproduced"
+    assert ledger.judge(flat, [flat, up]) == "partly"
+    assert ledger.judge(flat, [flat, down]) == ledger.judge(down, []) == "not reproduced"
+    assert ledger.judge(down, [], sign=-1) == "reproduced"
+
+
+def world(folder: Path, quality: dict[tuple[str, str], float], seeds: int = 5, n: int = 300) -> None:
+    """Rows in which a system puts the target first with the given probability, and misses it otherwise."""
+    for (experiment, name), p in quality.items():
+        for seed in range(seeds):
+            rng = np.random.default_rng([seed, len(name), sum(map(ord, experiment + name))])
+            hit = rng.random(n) < p
+            planted = {"claims": 1000, "prior": int(400 * (1 - p)), "judged": 500, "prior_false": 10, "unsupported": 100}
+            row = {
+                "schema": 1, "row": name, "seed": seed, "experiment": experiment, "request_ids": list(range(n)),
+                "cold": [int(i % 4 == 0) for i in range(n)], "ranks": [0 if h else None for h in hit],
+                "utility": (p + 0.01 * rng.normal(size=n)).tolist(), "n": n, "log": "w", "hardware": "h",
+                "profile": {"hidden": 1, "layers": 1, "name": "x"}, "parameters": {"parameters": 1},
+                "stage_info": {"item_to_sid_hr1": 1.0, "sid_to_title_exact": 0.9},
+                "audit": {"planted": planted, "repeated": 0.2, "contradicts_itself": 0.0, "contradicts_context": 0.1},
+            }  # fmt: skip
+            experiments.write(folder / experiment / f"{name}-seed{seed}.json", row)
+
+
+QUALITY = {
+    ("arms", "distilled"): 0.3, ("arms", "rgrpo-0"): 0.5, ("arms", "rgrpo-1"): 0.5, ("arms", "grpo-0"): 0.4, ("arms", "grpo-1"): 0.4,
+    ("loop", "rgrpo-round0-sft"): 0.6, ("loop", "rgrpo-round1-rl"): 0.45, ("loop", "rgrpo-round1-sft"): 0.7,
+    ("loop", "grpo-round1-rl"): 0.46, ("main", "direct-SFT"): 0.5, ("main", "direct-SFT-valid"): 0.5, ("main", "DSI"): 0.8,
+    ("main", "DSI-valid"): 0.2, ("main", "aligned"): 0.4,
+}  # fmt: skip
+
+
+def test_verdicts_of_a_world_that_is_known(tmp_path):
+    world(tmp_path, QUALITY)
+    entries = {x.id: x for x in ledger.ledger(tmp_path)}
+    verdicts = {i: x.verdict for i, x in entries.items()}
+    assert verdicts["C1"] == "reproduced" and "direct-SFT" in entries["C1"].effects[0]  # chosen on validation, not on test
+    assert verdicts["C2"] == verdicts["C5"] == "reproduced"
+    assert verdicts["C3"] == "partly"  # the first iteration shows it, the second does not
+    assert verdicts["C4"] == "reproduced"  # it falls and recovers in the second round
+    assert verdicts["C7"] == "partly"  # one direction reaches its threshold
+    assert verdicts["B1"] == "partly"  # one bias fell, the other stayed
+    assert verdicts["O1"] == "reproduced"
+    assert all(verdicts[i] == "not run" for i in ("C6", "N1", "N2", "N3"))
+    assert all(x.seeds == 5 and x.commands for x in entries.values() if x.verdict != "not run")
+    table = ledger.markdown(list(entries.values()))
+    assert "reproduced (tiny)" in table and "not run (tiny)" not in table
+    assert entries["C2"].effects[0].startswith("NDCG@10 +0.3")
+
+
+def test_too_few_seeds_make_no_verdict(tmp_path):
+    world(tmp_path, QUALITY, seeds=4)
+    for x in ledger.ledger(tmp_path):
+        assert x.verdict.startswith("not run")
+
+
+def test_an_empty_ledger_claims_nothing(tmp_path):
+    assert {x.verdict for x in ledger.ledger(tmp_path)} == {"not run"}
+    assert "| C3 |" in ledger.markdown(ledger.ledger(tmp_path))
