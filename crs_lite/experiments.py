@@ -27,6 +27,7 @@ from .baselines.repeat import RepeatLast
 from .contenders import Latent, QueryOnly
 from .errors import CRSError
 from .evaluate import COLD, MISS, per_request
+from .mapping import KINDS, converge
 from .pipeline import Pipeline
 from .sid.embed import load_embedder
 from .stages import Stage, hardware, versions
@@ -141,8 +142,25 @@ def main(p: Pipeline) -> Made:
     yield from both(p, "LatentR3", thoughts.reinforced(supervised), "none", thoughts.ranker)
 
 
+def mapping(p: Pipeline) -> Made:
+    """C7 apart from everything else: how fast item <-> ID is learnt, by the kind of ID."""
+    for kind in KINDS:
+
+        def row(kind=kind) -> Row:
+            def fn(folder: Path) -> dict:
+                return converge(p.log, p.embeddings(), kind, p.profile, p.seed)
+
+            fields = ("mapping_epochs", "align_lr", "batch_tokens", "hidden", "layers", "vocab", "sid_sizes", "check_items")
+            depends = {"log": p.log_key, "kind": kind, **{f: getattr(p.profile, f) for f in fields}}
+            stage = p.work.run(f"mapping-{kind}", depends, fn)
+            return {"kind": kind, "stage": stage.folder.name, "stage_minutes": stage.minutes, **stage.info}
+
+        yield kind, row
+
+
 EXPERIMENTS: dict[str, Callable[[Pipeline], Made]] = {
     "tune": tune, "arms": arms, "loop": loop, "long-loop": long_loop, "temperature": temperature, "main": main,
+    "mapping": mapping,
 }  # fmt: skip
 
 

@@ -34,6 +34,7 @@ class Profile:
     align_reconstruct: float = 0.2  # share of contexts that are predicted whole
     align_lr: float = 2e-3
     batch_tokens: int = 2560
+    mapping_epochs: int = 16  # of item <-> ID pairs alone, where kinds of ID are compared
     check_items: int = 1000  # how many items the item <-> ID check tries
     # distilled start and consolidation
     distil_requests: int = 12_000  # with a third of them the student cannot yet copy a fact out of its context
@@ -65,7 +66,7 @@ _LAPTOP = Profile("laptop")
 PROFILES: dict[str, Profile] = {
     "smoke": replace(
         _LAPTOP, name="smoke", hidden=64, layers=2, heads=2, ffn=128, vocab=1024, train_requests=300,
-        align_item_epochs=1, align_context_epochs=1, check_items=100, distil_requests=100, rl_steps=2, rl_prompts=4, rl_group=4,
+        align_item_epochs=1, align_context_epochs=1, mapping_epochs=2, check_items=100, distil_requests=100, rl_steps=2, rl_prompts=4, rl_group=4,
         collect_requests=40, collect_samples=2, eval_requests=100, valid_requests=60, minutes="2 minutes",
     ),
     "laptop": _LAPTOP,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -68,6 +68,18 @@ class Progress(TrainerCallback):
         self.bar.close()
 
 
+class AfterEpoch(TrainerCallback):
+    """Calls `fn(epochs done)` between epochs, with the model in evaluation mode."""
+
+    def __init__(self, fn: Callable[[int], None]):
+        self.fn = fn
+
+    def on_epoch_end(self, args, state, control, model=None, **_):
+        model.eval()
+        self.fn(round(state.epoch))
+        model.train()
+
+
 class TokenBudgetTrainer(SFTTrainer):
     """`SFTTrainer` whose batches hold a number of tokens, not of rows: item pairs are 10 times shorter than contexts."""
 
@@ -110,10 +122,11 @@ def train(
     schedule: str = "cosine",
     accumulate: int = 1,
     log_every: int = 25,
+    on_epoch: Callable[[int], None] | None = None,
 ) -> list[dict]:
     """Train in place; returns TRL's log rows (loss, learning rate, tokens). Loss only where an example asks for it.
 
-    A step takes `accumulate` batches of `batch_tokens` in each process: one process with 2 does what two do with 1.
+    `on_epoch(n)` is called after every epoch, 1 .. `epochs`. A step takes `accumulate` batches of `batch_tokens` in each process: one process with 2 does what two do with 1.
     """
     rows = {
         "input_ids": [e.ids for e in examples],
@@ -148,6 +161,8 @@ def train(
         for noisy in (ProgressCallback, PrinterCallback):
             trainer.remove_callback(noisy)
         trainer.add_callback(Progress())
+        if on_epoch:
+            trainer.add_callback(AfterEpoch(on_epoch))
         trainer.train()
         log = list(trainer.state.log_history)
     model.eval()

@@ -45,13 +45,13 @@ def job(make, tmp_path):  # noqa: F811
 
 
 def test_every_experiment_runs_and_resumes_on_a_toy_shop(job, tmp_path, monkeypatch):
-    for name in ("tune", "arms", "loop", "temperature", "main", "long-loop"):
+    for name in ("tune", "arms", "loop", "temperature", "main", "long-loop", "mapping"):
         assert experiments.run_seed(job(name)) > 0
         assert experiments.run_seed(job(name)) == 0
     every = {name: {r["row"]: r for r in experiments.rows(tmp_path / "rows", name)} for name in experiments.EXPERIMENTS}
     n_test = every["arms"]["distilled"]["n"]
-    for rows in every.values():
-        for r in rows.values():
+    for name, rows in every.items():
+        for r in rows.values() if name != "mapping" else ():
             assert len(r["ranks"]) == len(r["request_ids"]) == len(r["cold"]) == r["n"]
             assert r["split"] == ("valid" if r["experiment"] in ("tune", "temperature") or r["row"].endswith("-valid") else "test")
             assert r["command"] and r["versions"] and r["log"] == "toy" and r["seed"] == 0
@@ -62,6 +62,9 @@ def test_every_experiment_runs_and_resumes_on_a_toy_shop(job, tmp_path, monkeypa
     assert len(steps["rank"]) == 2 and len(steps["silent_groups"]) == 2
     assert every["arms"]["rgrpo-0"]["steps"] != every["arms"]["rgrpo-1"]["steps"]  # another RL seed
     assert every["tune"]["distilled"]["audit"]["planted"]["claims"] >= 0
+    for kind in ("kmeans", "rqvae", "random"):
+        found = every["mapping"][kind]
+        assert [epoch for epoch, *_ in found["curve"]] == [1, 2] and found["final"]["items_tried"] == 24
     hits = experiments.values(every["arms"]["distilled"], "HR@10")
     assert hits.shape == (n_test,) and hits.sum() == sum(r is not None and r < 10 for r in every["arms"]["distilled"]["ranks"])
 

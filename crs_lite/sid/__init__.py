@@ -6,5 +6,6 @@ Nothing here knows about requests; the trie, the tokenizer and the tasks build o
 from .codes import SemanticIDs, random_ids
 from .embed import item_embeddings, item_text, load_embedder
 from .kmeans import ResidualKMeans
+from .rqvae import RQVAE
 
-__all__ = ["ResidualKMeans", "SemanticIDs", "item_embeddings", "item_text", "load_embedder", "random_ids"]
+__all__ = ["RQVAE", "ResidualKMeans", "SemanticIDs", "item_embeddings", "item_text", "load_embedder", "random_ids"]

@@ -18,6 +18,7 @@ import numpy as np
 from ..errors import CRSError
 from .files import read_arrays, write_arrays
 from .kmeans import SIZES, ResidualKMeans
+from .rqvae import RQVAE
 
 LETTERS = "abcd"
 HEADROOM = 8  # spare `d` tokens, so that items added after training still have a token of the vocabulary
@@ -36,7 +37,7 @@ class SemanticIDs:
 
     codes: np.ndarray
     sizes: tuple[int, int, int, int]
-    quantiser: ResidualKMeans | None = None
+    quantiser: ResidualKMeans | RQVAE | None = None
     build_seconds: float | None = None
 
     def __post_init__(self):
@@ -56,7 +57,7 @@ class SemanticIDs:
 
     @classmethod
     def from_three(
-        cls, three: np.ndarray, sizes: tuple[int, ...], quantiser: ResidualKMeans | None = None,
+        cls, three: np.ndarray, sizes: tuple[int, ...], quantiser: ResidualKMeans | RQVAE | None = None,
         build_seconds: float | None = None, headroom: int = HEADROOM,
     ) -> SemanticIDs:  # fmt: skip
         """Add the fourth code to `(N, 3)` codes of any quantiser whose layers hold `sizes` codes."""
@@ -69,12 +70,16 @@ class SemanticIDs:
 
     @classmethod
     def build(
-        cls, x: np.ndarray, sizes: tuple[int, ...] = SIZES, seed: int = 0, headroom: int = HEADROOM
-    ) -> SemanticIDs:
-        """Residual K-means over item vectors `(N, d)`, row = item id. Raises `CRSError` for unusable vectors."""
+        cls, x: np.ndarray, sizes: tuple[int, ...] = SIZES, seed: int = 0, headroom: int = HEADROOM,
+        quantiser: ResidualKMeans | RQVAE | None = None,
+    ) -> SemanticIDs:  # fmt: skip
+        """IDs of item vectors `(N, d)`, row = item id, by residual K-means or another untrained `quantiser`.
+
+        Raises `CRSError` for unusable vectors.
+        """
         start = time.perf_counter()
-        kmeans = ResidualKMeans(sizes, seed)
-        return cls.from_three(kmeans.fit_encode(x), sizes, kmeans, time.perf_counter() - start, headroom)
+        quantiser = quantiser or ResidualKMeans(sizes, seed)
+        return cls.from_three(quantiser.fit_encode(x), quantiser.sizes, quantiser, time.perf_counter() - start, headroom)
 
     def assign_new(self, x_new: np.ndarray) -> SemanticIDs:
         """IDs of the old items, unchanged, followed by those of the `(m, d)` new ones in the same codebook.
@@ -142,7 +147,7 @@ class SemanticIDs:
             codes, sizes, kind = arrays["codes"].astype(np.int64), tuple(about["sizes"]), about["quantiser"]
         except (OSError, KeyError, TypeError, json.JSONDecodeError) as e:
             raise CRSError(f"{folder / 'sids.json'}: missing or damaged ({e!r}); build the codes again.") from None
-        loaders = {None: lambda _: None, ResidualKMeans.kind: ResidualKMeans.load}
+        loaders = {None: lambda _: None, ResidualKMeans.kind: ResidualKMeans.load, RQVAE.kind: RQVAE.load}
         if kind not in loaders:
             raise CRSError(f"{folder / 'sids.json'}: unknown quantiser {kind!r}; build the codes again.")
         return cls(codes, sizes, loaders[kind](folder))
