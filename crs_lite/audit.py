@@ -30,8 +30,8 @@ def audit(
     `attribute_truth`: true / stated facets over all texts, None if nothing is stated; `stated`: mean stated facets a
     text; `repeated`: share of texts that say a sentence twice; `contradicts_itself`: share that conclude two values of
     one facet; `words`: mean words a text. With the `requests` and the `teacher` of their log also
-    `contradicts_context`: share of texts with a false citation; `citations`: kind -> [false, cited]; and `planted`,
-    see there. Shares are in [0, 1]. Raises `CRSError` for no texts, or for another number of truths.
+    `contradicts_context`: share of texts with a false citation (a wrong count of past clicks alone does not make one:
+    a context may hold fewer than the teacher counted); `citations`: kind -> [false, cited]; and `planted`, see there. Shares are in [0, 1]. Raises `CRSError` for no texts, or for another number of truths.
     """
     if not texts or len(texts) != len(truths):
         raise CRSError(f"audit: {len(texts)} texts, {len(truths)} truths; give a truth for each of one or more texts.")
@@ -50,7 +50,7 @@ def audit(
     citations = Citations(teacher.log, parser)
     checked = [citations.check(text, r) for text, r in zip(texts, requests, strict=True)]
     kinds = {kind: [sum(c[kind][i] for c in checked) for i in (0, 1)] for kind in KINDS}
-    false = sum(any(wrong for wrong, _ in c.values()) for c in checked)
+    false = sum(any(wrong for kind, (wrong, _) in c.items() if kind != "count") for c in checked)
     out |= {"contradicts_context": false / len(texts), "citations": kinds}
     return out | {"planted": planted(stated, truths, requests, teacher)}
 

@@ -23,7 +23,7 @@ _PAST = re.compile(r"\brecent clicks|\bhistory leans|\bpast clicks|\b(?:clicked|
 _PROFILE = re.compile(r"\bprofile\b|\bon file\b|\bwe know\b|\baccount\b|\bown(?:s|ed|ing)\b|\bhaving\b|\bdevices\b|\bat home\b", re.I)
 _MONTH = re.compile(rf"\b({'|'.join(MONTHS)})\b")
 _TIMES = re.compile(r"\b(?:clicked|chosen|chose|choose)\b.*?\b(once|twice|(\d+) times)|^(\d+) of the|, (\d+) in all", re.I)
-KINDS = ("query", "season", "profile", "history", "last")
+KINDS = ("query", "season", "profile", "history", "last", "count")
 
 
 def sentences(text: str) -> list[str]:
@@ -105,7 +105,9 @@ class Citations:
             count = _TIMES.search(plain)
             said = count and next(g for g in (count[2], count[3], count[4], count[1]) if g)
             n = {"once": 1, "twice": 2}.get(said.lower()) or int(said) if said else None
-            out.append(("history", context.clicks[named[0]] == n if n is not None else named[0] in context.clicks))
+            out.append(("history", named[0] in context.clicks))
+            if n is not None and named[0] in context.clicks:
+                out.append(("count", context.clicks[named[0]] == n))
         if own and not (last or past):
             field_values = {v for values in self.known.values() for v in values}
             said = [v for v in field_values if v and re.search(rf"(?<!\w){re.escape(v)}(?!\w)", fact)]

@@ -29,6 +29,7 @@ from .errors import CRSError
 from .evaluate import COLD, MISS, per_request
 from .mapping import KINDS, converge
 from .pipeline import Pipeline
+from .rewards import RewardConfig
 from .sid.embed import load_embedder
 from .stages import Stage, hardware, versions
 
@@ -55,6 +56,13 @@ def tune(p: Pipeline) -> Made:
                 return checked(p, f"{arm} {lr:.0e}", explored, arm=arm, lr=lr)
 
             yield f"{arm}-{lr:.0e}", row
+
+    def without() -> Row:
+        """GRPO's third configuration: no reward for naming an existing ID, which it otherwise learns in place of hits."""
+        explored = p.explore(distil, "grpo", lr=1e-4, reward=RewardConfig(validity=0.0))
+        return checked(p, "grpo 1e-04 no validity", explored, arm="grpo", lr=1e-4, validity=0.0)
+
+    yield "grpo-1e-04-no-validity", without
     for name, from_rl in (("round0-sft", False), ("round0-sft-from-rl", True)):
 
         def row(name=name, from_rl=from_rl) -> Row:

@@ -30,7 +30,7 @@ from .ranker import CRSRanker, roundtrip
 from .sid.codes import SemanticIDs
 from .sid.embed import item_embeddings, load_embedder
 from .sid.report import report
-from .stages import Stage, Workspace, hardware, versions
+from .stages import Stage, Workspace, digest, hardware, versions
 from .tasks import Codec, context_to_sid, item_to_sid, reasoned, sid_to_item, specification_to_sid
 from .teacher import Evidence, Teacher, TeacherBias
 
@@ -217,7 +217,8 @@ class Pipeline:
             return {"wrong": len(wrong), "steps": len(history)}
 
         depends = {"split": split, "config": asdict(config), **({"rl_seed": rl_seed} if rl_seed else {})}
-        name = "-".join([path, arm, *([str(rl_seed)] if rl_seed else []), *(f"{k}={v}" for k, v in changes.items())])
+        short = {k: v if isinstance(v, (int, float, str)) else digest(asdict(v))[:6] for k, v in changes.items()}
+        name = "-".join([path, arm, *([str(rl_seed)] if rl_seed else []), *(f"{k}={v}" for k, v in short.items())])
         return self.work.run(name, depends, fn, together=True)
 
     def collect(self, explored: Stage, path: str = "round0", temperature: float | None = None) -> Stage:
