@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
+from peft import LoraConfig, PeftModel, get_peft_model
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AddedToken,
@@ -19,6 +20,7 @@ from transformers import (
 
 from transformers.utils import logging as hf_logging
 
+from . import smollm2
 from .errors import CRSError
 from .profiles import Profile
 
@@ -63,7 +65,7 @@ def build(profile: Profile, texts: Iterable[str], sid_tokens: list[str], seed: i
         tokenizer = train_tokenizer(texts, profile.vocab)
         model = tiny_model(profile, len(tokenizer))
     else:
-        model, tokenizer = load(profile.backbone)
+        model, tokenizer = load(smollm2.fetch() if profile.backbone == smollm2.NAME else profile.backbone)
         if tokenizer.pad_token is None or tokenizer.bos_token is None:
             spare = tokenizer.eos_token
             tokenizer.pad_token = tokenizer.pad_token or spare
@@ -99,6 +101,27 @@ def tiny_model(profile: Profile, vocab: int) -> PreTrainedModel:
         raise CRSError(f"unknown architecture {profile.arch!r}; use one of {', '.join(configs)}.")
     config = configs[profile.arch](**common, head_dim=profile.hidden // profile.heads)
     return AutoModelForCausalLM.from_config(config, attn_implementation="sdpa", dtype=torch.float32)
+
+
+def adapt(model: PreTrainedModel, rank: int):
+    """The model to train: itself for rank 0, else low-rank adapters on its linear layers, and the whole embedding.
+
+    New ID rows are random, so the embedding must learn; it is tied to the output head and must stay so: without
+    `ensure_weight_tying` the head would keep the old rows. Every stage merges its adapters (`merged`) and the next
+    begins with fresh ones, so a checkpoint is always a plain model, and the KL reference simply the one it started from.
+    """
+    if rank == 0:
+        return model
+    config = LoraConfig(
+        r=rank, lora_alpha=2 * rank, target_modules="all-linear", modules_to_save=["embed_tokens"], ensure_weight_tying=True,
+        task_type="CAUSAL_LM",
+    )  # fmt: skip
+    return get_peft_model(model, config)
+
+
+def merged(model) -> PreTrainedModel:
+    """The plain model with what its adapters learnt."""
+    return model.merge_and_unload() if isinstance(model, PeftModel) else model
 
 
 def save(folder: Path, model: PreTrainedModel, tokenizer=None) -> None:

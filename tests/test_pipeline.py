@@ -116,3 +116,27 @@ def test_table_and_gap_by_hand():
     assert table.loc["after RL", "attribute truth"] == "0.750"
     gap = results.gap(run, "after RL")
     assert gap["decoder gap"] == pytest.approx(0.2) and gap["reasoning gap"] == pytest.approx(0.2)
+
+
+def test_adapters_train_the_whole_pipeline_and_leave_plain_checkpoints(make, monkeypatch):
+    """With LoRA every stage is a plain model: ID rows have moved, input and output embeddings are one, no adapter is left."""
+    from dataclasses import replace
+
+    import torch
+
+    from crs_lite import backbones
+
+    run = make("adapters")
+    run.profile = replace(PROFILE, lora_rank=4)
+    assert run.run()["stages"]
+    before, after = (backbones.load_model(run.work.root / name) for name in ("backbone", "align"))
+    assert not any("lora" in name for name, _ in after.named_parameters())
+    assert after.get_input_embeddings().weight is after.get_output_embeddings().weight
+    sid = torch.as_tensor(run.codec.sid_ids[:, 0])
+    moved = (after.get_input_embeddings().weight - before.get_input_embeddings().weight)[sid].norm(dim=-1)
+    assert (moved > 1e-3).all()
+    linear = "model.layers.0.self_attn.q_proj.weight"
+    change = after.get_parameter(linear) - before.get_parameter(linear)
+    assert 0 < torch.linalg.matrix_rank(change.double(), rtol=1e-4) <= 4
+    start, end = (backbones.load_model(run.work.root / name).get_parameter(linear) for name in ("distil", "round0-rgrpo"))
+    assert not torch.equal(start, end)  # RL learnt through its own adapters
