@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from . import backbones
 from .baselines.bm25 import BM25
 from .baselines.dense import Dense
 from .baselines.popularity import Popularity
@@ -27,7 +28,9 @@ from .baselines.repeat import RepeatLast
 from .contenders import Latent, QueryOnly
 from .errors import CRSError
 from .evaluate import COLD, MISS, per_request
+from .evolve import rl_config
 from .mapping import KINDS, converge
+from .noise import measure
 from .pipeline import Pipeline
 from .rewards import RewardConfig
 from .sid.embed import load_embedder
@@ -150,6 +153,25 @@ def main(p: Pipeline) -> Made:
     yield from both(p, "LatentR3", thoughts.reinforced(supervised), "none", thoughts.ranker)
 
 
+def advantage_noise(p: Pipeline) -> Made:
+    """C3's mechanism: how much of each arm's advantage is the luck of the judge, at the distilled start, on requests it
+    gets wrong (training requests, as in RL)."""
+
+    def row() -> Row:
+        distil = p.distil(p.align())
+        wrong = p.split(distil).json("split.json")["wrong"]
+
+        def fn(folder: Path) -> dict:
+            some = [p.pool[i] for i in np.random.default_rng(0).permutation(wrong)[: p.profile.intervened]]
+            model = backbones.load_model(distil.folder)
+            return {"n": len(some), "draws": 8, "arms": measure(model, p.codec, some, rl_config(p.profile), 8, p.seed)}
+
+        stage = p.work.run("advantage-noise", {"distil": distil, "split": p.split(distil), "n": p.profile.intervened}, fn)
+        return {"stage": stage.folder.name, "stage_minutes": stage.minutes, **stage.info}
+
+    yield "noise", row
+
+
 def mapping(p: Pipeline) -> Made:
     """C7 apart from everything else: how fast item <-> ID is learnt, by the kind of ID."""
     for kind in KINDS:
@@ -168,7 +190,7 @@ def mapping(p: Pipeline) -> Made:
 
 EXPERIMENTS: dict[str, Callable[[Pipeline], Made]] = {
     "tune": tune, "arms": arms, "loop": loop, "long-loop": long_loop, "temperature": temperature, "main": main,
-    "mapping": mapping,
+    "mapping": mapping, "noise": advantage_noise,
 }  # fmt: skip
 
 

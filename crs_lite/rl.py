@@ -111,7 +111,7 @@ def rollout(
     clean = ~np.isin(thoughts, vocab.sid).any(-1)
     about = mask.sum(-1).cpu().numpy(), drawn.closed.cpu().numpy(), clean  # each (B, G)
     if config.arm == "grpo":
-        answer, answer_logprob = _sample_answer(drawn.tree, vocab.sid.shape[1], config.temperature, generator)
+        answer, answer_logprob = sample_answer(drawn.tree, vocab.sid.shape[1], config.temperature, generator)
         completion, mask, logprob = _append(completion, mask, logprob, answer, answer_logprob)
         ranked = vocab.items_of(answer.cpu().numpy())[..., None]  # a list of one, (B, G, 1)
     else:
@@ -145,7 +145,7 @@ def list_parts(
 
 
 @torch.no_grad()
-def _sample_answer(tree, depth: int, temperature: float, generator) -> tuple[torch.Tensor, torch.Tensor]:
+def sample_answer(tree, depth: int, temperature: float, generator) -> tuple[torch.Tensor, torch.Tensor]:
     """Four more tokens per branch, sampled from the full vocabulary: `(B, G, 4)` tokens and log-probabilities."""
     tokens, logprobs = [], []
     for level in range(depth):

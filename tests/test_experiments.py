@@ -45,13 +45,13 @@ def job(make, tmp_path):  # noqa: F811
 
 
 def test_every_experiment_runs_and_resumes_on_a_toy_shop(job, tmp_path, monkeypatch):
-    for name in ("tune", "arms", "loop", "temperature", "main", "long-loop", "mapping"):
+    for name in ("tune", "arms", "loop", "temperature", "main", "long-loop", "mapping", "noise"):
         assert experiments.run_seed(job(name)) > 0
         assert experiments.run_seed(job(name)) == 0
     every = {name: {r["row"]: r for r in experiments.rows(tmp_path / "rows", name)} for name in experiments.EXPERIMENTS}
     n_test = every["arms"]["distilled"]["n"]
     for name, rows in every.items():
-        for r in rows.values() if name != "mapping" else ():
+        for r in rows.values() if name not in ("mapping", "noise") else ():
             assert len(r["ranks"]) == len(r["request_ids"]) == len(r["cold"]) == r["n"]
             assert r["split"] == ("valid" if r["experiment"] in ("tune", "temperature") or r["row"].endswith("-valid") else "test")
             assert r["command"] and r["versions"] and r["log"] == "toy" and r["seed"] == 0
@@ -65,6 +65,7 @@ def test_every_experiment_runs_and_resumes_on_a_toy_shop(job, tmp_path, monkeypa
     for kind in ("kmeans", "rqvae", "random"):
         found = every["mapping"][kind]
         assert [epoch for epoch, *_ in found["curve"]] == [1, 2] and found["final"]["items_tried"] == 24
+    assert set(every["noise"]["noise"]["arms"]) == set(experiments.ARMS)
     hits = experiments.values(every["arms"]["distilled"], "HR@10")
     assert hits.shape == (n_test,) and hits.sum() == sum(r is not None and r < 10 for r in every["arms"]["distilled"]["ranks"])
 
