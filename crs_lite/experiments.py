@@ -37,6 +37,8 @@ from .sid.embed import load_embedder
 from .stages import Stage, hardware, versions
 
 ARMS = ("rgrpo", "grpo", "beam_top1")
+# What `tune` chose for each arm (protocol, tuning).
+TUNED: dict[str, dict] = {"rgrpo": {"lr": 1e-4}, "grpo": {"lr": 1e-4}, "beam_top1": {"lr": 1e-4}}
 SCHEMA = 1
 
 Row = dict
@@ -55,7 +57,7 @@ def tune(p: Pipeline) -> Made:
         for arm in ARMS:
 
             def row(arm=arm, lr=lr) -> Row:
-                explored = p.explore(distil, arm, **({} if lr == p.profile.rl_lr else {"lr": lr}))
+                explored = p.explore(distil, arm, lr=lr)
                 return checked(p, f"{arm} {lr:.0e}", explored, arm=arm, lr=lr)
 
             yield f"{arm}-{lr:.0e}", row
@@ -66,11 +68,12 @@ def tune(p: Pipeline) -> Made:
         return checked(p, "grpo 1e-04 no validity", explored, arm="grpo", lr=1e-4, validity=0.0)
 
     yield "grpo-1e-04-no-validity", without
-    for name, from_rl in (("round0-sft", False), ("round0-sft-from-rl", True)):
+    for name, from_rl in (("round0-rgrpo-sft", False), ("round0-rgrpo-sft-from-rl", True)):
 
         def row(name=name, from_rl=from_rl) -> Row:
-            explored = p.explore(distil)
-            return checked(p, name, p.consolidate(explored if from_rl else distil, p.collect(explored), name))
+            explored = p.explore(distil, **TUNED["rgrpo"])
+            stage = p.consolidate(explored if from_rl else distil, p.collect(explored, "round0-rgrpo"), name)
+            return checked(p, name, stage)
 
         yield name, row
 
@@ -83,9 +86,8 @@ def arms(p: Pipeline) -> Made:
         for arm in ARMS:
 
             def row(arm=arm, rl_seed=rl_seed) -> Row:
-                explored = p.explore(distil, arm, rl_seed=rl_seed)
-                name = "after RL" if (arm, rl_seed) == ("rgrpo", 0) else f"round0 {arm} {rl_seed}"
-                return tested(p, name, explored, arm=arm, rl_seed=rl_seed)
+                explored = p.explore(distil, arm, rl_seed=rl_seed, **TUNED[arm])
+                return tested(p, f"round0 {arm} {rl_seed}", explored, arm=arm, rl_seed=rl_seed)
 
             yield f"{arm}-{rl_seed}", row
 
@@ -95,16 +97,17 @@ def loop(p: Pipeline, arms: Sequence[str] = ("rgrpo", "grpo"), rounds: int = 2) 
     for arm in arms:
         start = p.distil(p.align())
         for i in range(rounds):
-            path = f"round{i}" if arm == "rgrpo" else f"round{i}-{arm}"
-            explored = p.explore(start, arm, path if i else "round0")
+            path = f"round{i}-{arm}"
+            explored = p.explore(start, arm, path if i else "round0", **TUNED[arm])
+            about = {"arm": arm, "round": i}
             if i:
-                yield f"{arm}-round{i}-rl", partial(tested, p, f"{path} RL", explored, arm=arm, round=i)
+                yield f"{arm}-round{i}-rl", partial(tested, p, f"{path} RL", explored, **about)
             collected = p.collect(explored, path)
+            about["kept"] = collected.info
             other = p.consolidate(explored, collected, f"{path}-sft-from-rl")
             start = p.consolidate(start, collected, f"{path}-sft")
-            names = ("after consolidation", "consolidation from RL") if path == "round0" else (f"{path} SFT", f"{path} SFT from RL")
-            yield f"{arm}-round{i}-sft", partial(tested, p, names[0], start, arm=arm, round=i, kept=collected.info)
-            yield f"{arm}-round{i}-sft-from-rl", partial(tested, p, names[1], other, arm=arm, round=i, kept=collected.info)
+            yield f"{arm}-round{i}-sft", partial(tested, p, f"{path} SFT", start, **about)
+            yield f"{arm}-round{i}-sft-from-rl", partial(tested, p, f"{path} SFT from RL", other, **about)
 
 
 def long_loop(p: Pipeline) -> Made:
@@ -116,10 +119,10 @@ def temperature(p: Pipeline) -> Made:
     """How hot the explorer is sampled when its correct reasoning is collected: meant for one seed, validation only."""
     distil = p.distil(p.align())
     for t in (0.5, 1.0, 1.5):
-        path = "round0" if t == p.profile.rl_temperature else f"round0-t{t}"
+        path = "round0-rgrpo" if t == p.profile.rl_temperature else f"round0-rgrpo-t{t}"
 
         def row(t=t, path=path) -> Row:
-            collected = p.collect(p.explore(distil), path, t)
+            collected = p.collect(p.explore(distil, **TUNED["rgrpo"]), path, t)
             stage = p.consolidate(distil, collected, f"{path}-sft")
             return checked(p, f"temperature {t}", stage, temperature=t, kept=collected.info)
 
