@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .errors import CRSError
 from .evaluate import Difference
 from .experiments import Row, rows, values
 
@@ -53,18 +54,16 @@ def gather(folder: Path, experiment: str) -> Rows:
 
 
 def difference(a: Sequence[dict[int, Row]], b: Sequence[dict[int, Row]], metric: str, cold: bool = False) -> tuple[Difference, int] | None:
-    """Systems `a` minus systems `b` (each a list of runs of the same start, averaged first) over the seeds both have;
-    None if there are none. `cold`: on cold starts only. -> (difference, number of seeds)."""
-    seeds = sorted(set.intersection(*(set(r) for r in (*a, *b)))) if all((*a, *b)) else []
-    if not seeds:
-        return None
+    """Systems `a` minus systems `b` over the seeds both have; several runs of one system at the same start are averaged
+    first. None if there are none. `cold`: on cold starts only. -> (difference, number of seeds)."""
     per_seed = []
-    for s in seeds:
-        ids = {tuple(r[s]["request_ids"]) for r in (*a, *b)}
-        assert len(ids) == 1, "rows of one experiment ranked different requests"
-        d = np.mean([values(r[s], metric) for r in a], axis=0) - np.mean([values(r[s], metric) for r in b], axis=0)
-        per_seed.append(d[np.array(a[0][s]["cold"], dtype=bool)] if cold else d)
-    return hierarchical(per_seed), len(seeds)
+    for s in sorted({s for of in a for s in of} & {s for of in b for s in of}):
+        ours, theirs = ([of[s] for of in runs if s in of] for runs in (a, b))
+        if len({tuple(r["request_ids"]) for r in (*ours, *theirs)}) > 1:
+            raise CRSError(f"rows {ours[0]['row']!r} and {theirs[0]['row']!r}, seed {s}: different requests; run both again.")
+        d = np.mean([values(r, metric) for r in ours], axis=0) - np.mean([values(r, metric) for r in theirs], axis=0)
+        per_seed.append(d[np.array(ours[0]["cold"], dtype=bool)] if cold else d)
+    return (hierarchical(per_seed), len(per_seed)) if per_seed else None
 
 
 def judge(main: Difference, others: Sequence[Difference], sign: int = 1) -> str:
@@ -135,7 +134,7 @@ def c3(e: dict[str, Rows]) -> Entry:
     metrics = ("HR@1", "NDCG@10", "utility")
 
     def runs(arm: str) -> list[dict]:
-        return [e["arms"].get(f"{arm}-{s}", {}) for s in (0, 1)]
+        return [found for s in (0, 1) if (found := e["arms"].get(f"{arm}-{s}"))] or [{}]
 
     first = _compared(entry, runs("rgrpo"), runs("grpo"), metrics, COMMAND["arms"], "round 1: ")
     seeds = entry.seeds
