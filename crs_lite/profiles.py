@@ -47,7 +47,7 @@ class Profile:
     rl_prompts: int = 16
     rl_group: int = 8
     rl_beams: int = 10
-    rl_lr: float = 3e-4
+    rl_lr: float = 1e-4
     rl_temperature: float = 1.0
     rl_kl: float = 0.02
     # self-evolving loop
