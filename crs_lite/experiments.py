@@ -38,7 +38,11 @@ from .stages import Stage, hardware, versions
 
 ARMS = ("rgrpo", "grpo", "beam_top1")
 # What `tune` chose for each arm (protocol, tuning).
-TUNED: dict[str, dict] = {"rgrpo": {"lr": 1e-4}, "grpo": {"lr": 1e-4}, "beam_top1": {"lr": 1e-4}}
+TUNED: dict[str, dict] = {
+    "rgrpo": {"lr": 1e-4},
+    "grpo": {"lr": 1e-4, "reward": RewardConfig(validity=0.0)},
+    "beam_top1": {"lr": 1e-4},
+}
 SCHEMA = 1
 
 Row = dict
@@ -68,6 +72,13 @@ def tune(p: Pipeline) -> Made:
         return checked(p, "grpo 1e-04 no validity", explored, arm="grpo", lr=1e-4, validity=0.0)
 
     yield "grpo-1e-04-no-validity", without
+
+    def control() -> Row:
+        """No reward for the list at all, only for form: what RL changes by making the reasoning short and tidy."""
+        explored = p.explore(distil, "rgrpo", lr=1e-4, reward=RewardConfig(rank=0.0))
+        return checked(p, "form only", explored, arm="form_only", lr=1e-4)
+
+    yield "form-only", control
     for name, from_rl in (("round0-rgrpo-sft", False), ("round0-rgrpo-sft-from-rl", True)):
 
         def row(name=name, from_rl=from_rl) -> Row:
