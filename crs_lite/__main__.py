@@ -65,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     book.add_argument("--profile", default="smoke", help=f"one of {', '.join(PROFILES)}")
     book.add_argument("--out", type=Path, default=ROOT / "build")
     book.add_argument("--no-run", action="store_true", help="only build the pages")
+    book.add_argument("--record", action="store_true", help="keep minutes, memory and metrics as those the chapters tell")
 
     bench = sub.add_parser("bench", help="time beams, rollouts, steps, the trie and K-means against the stock libraries")
     bench.add_argument("names", nargs="*", metavar="NAME", help="beam, rollout, step, trie, sid; default: all, about 10 minutes")
@@ -204,6 +205,8 @@ def _book(args) -> int:
     get_profile(args.profile)
     report = book.build(args.profile, args.out, run_notebooks=not args.no_run)
     print(book.main_summary(report))
+    if args.record:
+        book.record(report)
     return 0 if report.ok else 1
 
 

@@ -7,6 +7,7 @@ notebook (Colab) can do without them.
 from __future__ import annotations
 
 import ast
+import json
 import math
 import os
 import threading
@@ -27,6 +28,7 @@ from .profiles import get_profile
 from .stages import hardware
 
 ROOT = Path(__file__).resolve().parent.parent
+CHAPTERS = ROOT / "book" / "results" / "chapters.json"  # what the recorded runs of the chapters took and reached
 HEADLINE_MIME = "application/x-crs-headline+json"
 
 
@@ -256,6 +258,17 @@ def build(profile: str, out: Path, *, run_notebooks: bool = True, root: Path = R
     except CRSError as e:
         fault = str(e)
     return BookReport(profile, hardware(), runs, index, fault)
+
+
+def record(report: BookReport, path: Path = CHAPTERS) -> None:
+    """Keep minutes, memory and headline metrics of every chapter that ran without a fault, beside those of other profiles."""
+    known = json.loads(path.read_text()) if path.exists() else {}
+    for run in report.runs:
+        if run.error is None:
+            row = {"minutes": round(run.minutes, 2), "peak_mb": round(run.peak_mb), "headlines": run.headlines}
+            row |= {"hardware": report.hardware, "date": date.today().isoformat()}
+            known.setdefault(Path(run.chapter).name, {})[report.profile] = row
+    path.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
 
 
 def main_summary(report: BookReport) -> str:

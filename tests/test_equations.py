@@ -1,0 +1,96 @@
+"""Every numbered equation of the book names a function, and that function gives the numbers computed here by hand."""
+
+import importlib
+import json
+import re
+from math import e, log2
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def same(a, b) -> bool:
+    return np.allclose(np.asarray(a, dtype=float), np.asarray(b, dtype=float), atol=1e-12)
+
+
+def scores(metric):
+    return lambda f: same(f(np.array([0, 2, 9, 10]))[metric], {
+        "HR@5": [1, 1, 0, 0], "NDCG@10": [1, 1 / log2(4), 1 / log2(11), 0], "MRR": [1, 1 / 3, 1 / 10, 0],
+    }[metric])  # fmt: skip
+
+
+def click(truth_class) -> bool:
+    """Two items, utilities log 3 and 0: three to one."""
+    class Two(truth_class):
+        def __init__(self):
+            pass
+
+        def true_utility(self, request):
+            return np.log([3.0, 1.0])
+
+    return same(Two().true_probabilities(["any"]), [[0.75, 0.25]])
+
+
+def utility(truth_class) -> bool:
+    class Three(truth_class):
+        def __init__(self):
+            pass
+
+        def true_probabilities(self, requests):
+            return np.array([[0.5, 0.3, 0.2]])
+
+    return same(Three().expected_utility(["any"], np.array([[2, 0, -1]])), [0.2 + 0.5 / log2(3)])
+
+
+def residual(kmeans_class) -> bool:
+    k = kmeans_class((2, 2, 2))
+    k.codebooks = [np.array([[0.0], [10.0]], np.float32), np.array([[-1.0], [2.0]], np.float32), np.array([[0.0], [0.5]], np.float32)]
+    codes = k.encode(np.array([[12.4]], np.float32))  # 10, then 2 of 2.4, then 0.5 of 0.4
+    return codes.tolist() == [[1, 1, 1]] and same(k.reconstruct(codes), [[12.5]])
+
+
+def advantage(f) -> bool:
+    a, informative = f(np.array([[1.0, 0.0, 0.0, 0.0], [2.0, 2.0, 2.0, 2.0]]))
+    return same(a[0], [0.75 / (0.5 + 1e-4), *[-0.25 / (0.5 + 1e-4)] * 3]) and same(a[1], [0] * 4) and informative.tolist() == [True, False]
+
+
+EQUATIONS = {
+    "eq-hr": ("crs_lite.evaluate.per_request", scores("HR@5")),
+    "eq-ndcg": ("crs_lite.evaluate.per_request", scores("NDCG@10")),
+    "eq-mrr": ("crs_lite.evaluate.per_request", scores("MRR")),
+    "eq-click": ("crs_lite.marketplace.truth.Truth", click),
+    "eq-utility": ("crs_lite.marketplace.truth.Truth", utility),
+    "eq-residual": ("crs_lite.sid.kmeans.ResidualKMeans", residual),
+    "eq-rank": ("crs_lite.rewards.rank_reward", lambda f: same(f(np.array([0.0, 1.0, 0.03])), 1 / log2(3) + 0.03 / log2(4))),
+    "eq-advantage": ("crs_lite.rewards.group_advantage", advantage),
+}
+
+
+def markdown(path: Path) -> str:
+    cells = json.loads(path.read_text())["cells"]
+    return "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+
+
+def labels() -> set[str]:
+    return {label for path in (ROOT / "book").glob("*.ipynb") for label in re.findall(r"\$\$ \((eq-[\w-]+)\)", markdown(path))}
+
+
+def test_every_numbered_equation_stands_here_and_nothing_else():
+    assert labels() == set(EQUATIONS)
+
+
+@pytest.mark.parametrize("label", EQUATIONS)
+def test_equation_by_hand(label):
+    path, holds = EQUATIONS[label]
+    module, name = path.rsplit(".", 1)
+    assert holds(getattr(importlib.import_module(module), name)), path
+
+
+def test_equations_are_told_apart():
+    """A check that cannot fail is none: each rejects a function that is wrong."""
+    assert not EQUATIONS["eq-rank"][1](lambda s: s.sum())
+    assert not EQUATIONS["eq-ndcg"][1](lambda r: {"NDCG@10": (r < 10) / np.log2(r + 3)})
+    assert not EQUATIONS["eq-advantage"][1](lambda r: (r - e, np.array([True, True])))
