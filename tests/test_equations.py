@@ -57,12 +57,44 @@ def advantage(f) -> bool:
     return same(a[0], [0.75 / (0.5 + 1e-4), *[-0.25 / (0.5 + 1e-4)] * 3]) and same(a[1], [0] * 4) and informative.tolist() == [True, False]
 
 
+def budget(builder_class) -> bool:
+    """The largest number of latest interactions whose text is within the budget, tried one by one."""
+    from crs_lite.context import Context
+    from toy import toy_log
+
+    log = toy_log(4, 12)
+    request = max(log.split("test"), key=log.n_past)
+    whole = builder_class(log, lambda i: f"<{i}>", len, 10**6).build(request)
+    sizes = [len(Context(profile=whole.profile, history=whole.history[10 - m :], request=whole.request).to_json()) for m in range(11)]
+    return len(whole.history) == 10 and all(
+        len(builder_class(log, lambda i: f"<{i}>", len, b).build(request).history) == max(m for m in range(11) if sizes[m] <= b)
+        for b in range(sizes[1], sizes[10] + 50, 7)
+    )
+
+
+def layers(kmeans_class) -> bool:
+    """Codes by a plain search in every layer, on vectors no codebook has seen."""
+    rng = np.random.default_rng(0)
+    kmeans = kmeans_class((5, 4, 3), 0).fit(rng.normal(size=(60, 6)))
+    x = rng.normal(size=(9, 6)).astype(np.float32)
+    by_hand = []
+    for v in x.astype(np.float64):
+        row = []
+        for book in kmeans.codebooks:
+            row.append(min(range(len(book)), key=lambda j: ((v - book[j]) ** 2).sum()))
+            v = v - book[row[-1]]
+        by_hand.append(row)
+    return kmeans.encode(x).tolist() == by_hand
+
+
 EQUATIONS = {
     "eq-hr": ("crs_lite.evaluate.per_request", scores("HR@5")),
     "eq-ndcg": ("crs_lite.evaluate.per_request", scores("NDCG@10")),
     "eq-mrr": ("crs_lite.evaluate.per_request", scores("MRR")),
     "eq-click": ("crs_lite.marketplace.truth.Truth", click),
     "eq-utility": ("crs_lite.marketplace.truth.Truth", utility),
+    "eq-budget": ("crs_lite.context.ContextBuilder", budget),
+    "eq-layers": ("crs_lite.sid.kmeans.ResidualKMeans", layers),
     "eq-residual": ("crs_lite.sid.kmeans.ResidualKMeans", residual),
     "eq-rank": ("crs_lite.rewards.rank_reward", lambda f: same(f(np.array([0.0, 1.0, 0.03])), 1 / log2(3) + 0.03 / log2(4))),
     "eq-advantage": ("crs_lite.rewards.group_advantage", advantage),

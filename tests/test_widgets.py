@@ -1,0 +1,39 @@
+"""The SID explorer holds every item once, in well-formed HTML, and opens at the item asked for."""
+
+from html.parser import HTMLParser
+
+import numpy as np
+
+from crs_lite.sid.codes import SemanticIDs
+from crs_lite.widgets import sid_explorer
+from toy import toy_log
+
+
+class Reader(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.stack, self.text, self.open = [], [], 0
+
+    def handle_starttag(self, tag, attrs):
+        self.stack.append(tag)
+        self.open += tag == "details" and "open" in dict(attrs)
+
+    def handle_endtag(self, tag):
+        assert self.stack.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_every_item_stands_once_under_its_codes():
+    log = toy_log(2, 2)
+    items = [log.items[0].model_copy(update={"title": 'A <b>"bold"</b> & sly title'}), *log.items[1:]]
+    log = type(log)("toy", items, log.users, log.requests)
+    ids = SemanticIDs.build(np.random.default_rng(0).normal(size=(24, 8)).astype(np.float32), (4, 3, 2))
+    html = sid_explorer(log, ids, open_at=0)
+    reader = Reader()
+    reader.feed(html)
+    assert not reader.stack and reader.open == 2  # the two branches above item 0
+    text = "".join(reader.text)
+    assert all(text.count(i.title) == 1 for i in items) and "◀" in text
+    assert "<script" not in html and "http" not in html
