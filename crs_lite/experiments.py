@@ -43,6 +43,8 @@ TUNED: dict[str, dict] = {
     "grpo": {"lr": 1e-4, "reward": RewardConfig(validity=0.0)},
     "beam_top1": {"lr": 1e-4},
 }
+# The control: no reward for the list at all.
+FORM_ONLY: dict = {"lr": 1e-4, "reward": RewardConfig(rank=0.0)}
 SCHEMA = 1
 
 Row = dict
@@ -75,7 +77,7 @@ def tune(p: Pipeline) -> Made:
 
     def control() -> Row:
         """No reward for the list at all, only for form: what RL changes by making the reasoning short and tidy."""
-        explored = p.explore(distil, "rgrpo", lr=1e-4, reward=RewardConfig(rank=0.0))
+        explored = p.explore(distil, "rgrpo", **FORM_ONLY)
         return checked(p, "form only", explored, arm="form_only", lr=1e-4)
 
     yield "form-only", control
@@ -102,6 +104,12 @@ def arms(p: Pipeline) -> Made:
                 return tested(p, f"round0 {arm} {rl_seed}", explored, arm=arm, rl_seed=rl_seed)
 
             yield f"{arm}-{rl_seed}", row
+
+    def control() -> Row:
+        explored = p.explore(distil, "rgrpo", **FORM_ONLY)
+        return tested(p, "round0 form only", explored, arm="form_only", rl_seed=0)
+
+    yield "form-only-0", control
 
 
 def loop(p: Pipeline, arms: Sequence[str] = ("rgrpo", "grpo"), rounds: int = 2) -> Made:

@@ -55,7 +55,7 @@ def test_every_experiment_runs_and_resumes_on_a_toy_shop(job, tmp_path, monkeypa
             assert len(r["ranks"]) == len(r["request_ids"]) == len(r["cold"]) == r["n"]
             assert r["split"] == ("valid" if r["experiment"] in ("tune", "temperature") or r["row"].endswith("-valid") else "test")
             assert r["command"] and r["versions"] and r["log"] == "toy" and r["seed"] == 0
-    assert set(every["arms"]) == {"distilled", "rgrpo-0", "grpo-0", "beam_top1-0", "rgrpo-1", "grpo-1"}
+    assert set(every["arms"]) == {"distilled", "rgrpo-0", "grpo-0", "beam_top1-0", "rgrpo-1", "grpo-1", "form-only-0"}
     assert {"popularity", "repeat-last", "BM25", "dense", "DSI", "LTRGR", "LatentR3", "direct-SFT"} <= set(every["main"])
     assert "rgrpo-round3-sft" in every["long-loop"] and "grpo-round1-rl" in every["loop"]
     steps = every["arms"]["grpo-1"]["steps"]
