@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m crs_lite", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="CRS: context-aware, reasoning-enhanced generative search for e-commerce, small enough to read.",
     )  # fmt: skip
-    sub = p.add_subparsers(dest="command", required=True, metavar="{data,run,experiment,ledger,book,bench,results}")
+    sub = p.add_subparsers(dest="command", required=True, metavar="{data,run,experiment,artifacts,ledger,book,bench,results}")
 
     data = sub.add_parser("data", help="regenerate the simulated marketplace and compare it with the frozen one")
     data.add_argument("--out", type=Path, default=SHIPPED, help="folder to write (default: data/marketplace)")
@@ -70,6 +70,9 @@ def parser() -> argparse.ArgumentParser:
     bench = sub.add_parser("bench", help="time beams, rollouts, steps, the trie and K-means against the stock libraries")
     bench.add_argument("names", nargs="*", metavar="NAME", help="beam, rollout, step, trie, sid; default: all, about 10 minutes")
     bench.add_argument("--out", type=Path, default=ROOT / "runs" / "bench.json", help="results file; rows of other names in it stay")
+
+    artifacts = sub.add_parser("artifacts", help="copy checkpoints of a finished laptop run to data/artifacts, for the chapters")
+    artifacts.add_argument("run", type=Path, nargs="?", default=ROOT / "runs" / "marketplace-laptop-0", help="run folder")
 
     ledger = sub.add_parser("ledger", help="every claim of the paper and what the recorded rows say of it")
     ledger.add_argument("--rows", type=Path, default=EVIDENCE, help="folder of recorded rows (default: the book's)")
@@ -221,6 +224,14 @@ def _bench(args) -> int:
         results.add_bench(args.out, name, bench.ALL[name]())
     print(results.bench_markdown(results.load(args.out)))
     print(f"results: {args.out}")
+    return 0
+
+
+def _artifacts(args) -> int:
+    from . import artifacts
+
+    artifacts.make(args.run, open_log("marketplace", SHIPPED, None, None)[0])
+    print(f"checkpoints {', '.join(artifacts.STAGES)} of {args.run} are in {artifacts.FOLDER}")
     return 0
 
 

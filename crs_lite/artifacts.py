@@ -1,0 +1,64 @@
+"""Small trained checkpoints that come with the book, so that any chapter can be the first one read.
+
+They are stages of a recorded `laptop` run in half precision, with the IDs and the tokenizer they were trained with. Make
+them again with `python -m crs_lite run --profile laptop` and `python -m crs_lite artifacts`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from . import backbones
+from .errors import CRSError
+from .logs import SearchLog
+from .profiles import get_profile
+from .sid.codes import SemanticIDs
+from .stages import read_manifest
+from .tasks import Codec
+
+FOLDER = Path(__file__).resolve().parent.parent / "data" / "artifacts"
+STAGES = {"aligned": "align", "distilled": "distil"}  # name -> stage of a run
+
+
+def make(run: Path, log: SearchLog, profile_name: str = "laptop", folder: Path = FOLDER) -> None:
+    """Copy the stages of a run folder. Raises `CRSError` when one is missing."""
+    profile = get_profile(profile_name)
+    about = {"log": log.name, "log_sha256": log.digest(), "profile": asdict(profile), "stages": {}}
+    SemanticIDs.load(run / "ids").save(folder / "ids")
+    backbones.load_tokenizer(run / "backbone").save_pretrained(folder / "tokenizer")
+    for name, stage in STAGES.items():
+        manifest = read_manifest(run / stage)
+        if manifest is None:
+            raise CRSError(f"{run / stage}: no finished stage; run `python -m crs_lite run --profile {profile_name}` first.")
+        backbones.load_model(run / stage).half().save_pretrained(folder / name)
+        about["stages"][name] = {k: manifest[k] for k in ("stage", "key", "seed", "info", "minutes", "versions", "hardware")}
+    (folder / "about.json").write_text(json.dumps(about, indent=1, default=str) + "\n")
+
+
+def about(folder: Path = FOLDER) -> dict:
+    """What the artifacts are: log, profile, and of each stage its key, seed, minutes and hardware."""
+    path = folder / "about.json"
+    if not path.exists():
+        raise CRSError(f"{path}: no artifacts here; restore the folder, or make them: `python -m crs_lite artifacts`.")
+    return json.loads(path.read_text())
+
+
+def codec(log: SearchLog, folder: Path = FOLDER) -> Codec:
+    """Requests, items and reasoning <-> tokens, as the checkpoints know them. Raises `CRSError` for another log."""
+    facts = about(folder)
+    if log.digest() != facts["log_sha256"]:
+        raise CRSError(f"{folder}: made for the log {facts['log']!r}, not for {log.name!r}; use the shipped marketplace.")
+    p = facts["profile"]
+    options = {"budget": p["context_budget"], "item_view": p["item_view"], "max_skipped": p["max_skipped"]}
+    return Codec(log, SemanticIDs.load(folder / "ids"), backbones.load_tokenizer(folder / "tokenizer"), options)
+
+
+def model(name: str, folder: Path = FOLDER):
+    """A checkpoint in 32-bit, ready to run. Raises `CRSError` for an unknown name."""
+    if name not in STAGES:
+        raise CRSError(f"no artifact {name!r}; use one of {', '.join(STAGES)}.")
+    return backbones.load_model(folder / name).to(torch.float32)

@@ -1,0 +1,44 @@
+"""The checkpoints that come with the book are what they say, and are good enough for the chapters that start from them."""
+
+import numpy as np
+import pytest
+
+from crs_lite import artifacts, marketplace
+from crs_lite.__main__ import SHIPPED
+from crs_lite.errors import CRSError
+from crs_lite.evaluate import per_request, ranks_of_targets
+from crs_lite.ranker import CRSRanker, roundtrip
+from toy import toy_log
+
+
+@pytest.fixture(scope="module")
+def log():
+    return marketplace.load(SHIPPED)[0]
+
+
+def test_they_belong_to_the_frozen_shop_and_stay_small(log):
+    about = artifacts.about()
+    assert about["log_sha256"] == marketplace.FROZEN_SHA256 and set(about["stages"]) == set(artifacts.STAGES)
+    assert sum(f.stat().st_size for f in artifacts.FOLDER.rglob("*") if f.is_file()) < 8e6
+    with pytest.raises(CRSError, match="made for the log"):
+        artifacts.codec(toy_log())
+    with pytest.raises(CRSError, match="no artifact"):
+        artifacts.model("oracle")
+
+
+def test_half_precision_kept_what_was_learnt(log):
+    codec, aligned = artifacts.codec(log), artifacts.model("aligned")
+    found = roundtrip(aligned, codec, 100)
+    recorded = artifacts.about()["stages"]["aligned"]["info"]
+    assert found["item_to_sid_hr1"] >= recorded["item_to_sid_hr1"] - 0.03
+    assert found["sid_to_title_exact"] >= recorded["sid_to_title_exact"] - 0.08
+    requests = log.split("valid")[:120]
+    for name, reason in (("aligned", "none"), ("distilled", "own")):
+        ranked = CRSRanker(name, artifacts.model(name), codec, reason).rank(requests, 10)
+        ndcg = per_request(ranks_of_targets(ranked, np.array([r.target for r in requests])))["NDCG@10"].mean()
+        assert ndcg > 0.15  # popularity reaches a tenth of that
+
+
+def test_missing_artifacts_say_how_to_make_them(tmp_path):
+    with pytest.raises(CRSError, match="python -m crs_lite artifacts"):
+        artifacts.about(tmp_path)
