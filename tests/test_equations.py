@@ -87,6 +87,28 @@ def layers(kmeans_class) -> bool:
     return kmeans.encode(x).tolist() == by_hand
 
 
+def beam(search) -> bool:
+    """On a model whose next token depends on the last one only, by a table: all names scored by plain addition."""
+    import torch
+
+    from crs_lite.decode import Tree
+    from crs_lite.trie import Trie
+
+    table = torch.randn(9, 9, generator=torch.Generator().manual_seed(0)).double().log_softmax(-1)
+    names = np.array([[3, 5, 7, 8], [3, 5, 6, 8], [4, 5, 7, 8], [4, 6, 6, 7], [4, 6, 6, 8]])
+
+    class Lookup(Tree):
+        def feed(self, token, visible, position):
+            self.visible = torch.nn.functional.pad(visible, (0, token.shape[1]), value=True)
+            self.position = position + 1
+            return table[token]
+
+    tree = Lookup(None, None, table[torch.tensor([[2]])], torch.ones(1, 1, 1, dtype=torch.bool), torch.zeros(1, 1, dtype=torch.long))
+    items, scores = search(tree, Trie.build(names), 5)
+    by_hand = [sum(table[a, b].item() for a, b in zip([2, *name[:-1]], name)) for name in names.tolist()]
+    return items[0, 0].tolist() == np.argsort(by_hand)[::-1].tolist() and same(scores[0, 0], sorted(by_hand, reverse=True))
+
+
 EQUATIONS = {
     "eq-hr": ("crs_lite.evaluate.per_request", scores("HR@5")),
     "eq-ndcg": ("crs_lite.evaluate.per_request", scores("NDCG@10")),
@@ -95,6 +117,7 @@ EQUATIONS = {
     "eq-utility": ("crs_lite.marketplace.truth.Truth", utility),
     "eq-budget": ("crs_lite.context.ContextBuilder", budget),
     "eq-layers": ("crs_lite.sid.kmeans.ResidualKMeans", layers),
+    "eq-beam": ("crs_lite.decode.beam_search", beam),
     "eq-residual": ("crs_lite.sid.kmeans.ResidualKMeans", residual),
     "eq-rank": ("crs_lite.rewards.rank_reward", lambda f: same(f(np.array([0.0, 1.0, 0.03])), 1 / log2(3) + 0.03 / log2(4))),
     "eq-advantage": ("crs_lite.rewards.group_advantage", advantage),

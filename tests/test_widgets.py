@@ -5,7 +5,10 @@ from html.parser import HTMLParser
 import numpy as np
 
 from crs_lite.sid.codes import SemanticIDs
-from crs_lite.widgets import sid_explorer
+from crs_lite.decode import beam_search, force, plant
+from crs_lite.trie import Trie
+from crs_lite.widgets import beam_stepper, sid_explorer
+from test_learned_baselines import LOG, shop  # noqa: F401  (a fixture)
 from toy import toy_log
 
 
@@ -37,3 +40,19 @@ def test_every_item_stands_once_under_its_codes():
     text = "".join(reader.text)
     assert all(text.count(i.title) == 1 for i in items) and "◀" in text
     assert "<script" not in html and "http" not in html
+
+
+def test_the_stepper_ends_with_the_beams_of_the_search(shop):  # noqa: F811
+    model, codec = shop
+    request = LOG.split("test")[0]
+    prompt = codec.prompt(request)
+    html = beam_stepper(model, codec, [*prompt, codec.end_think], k=3, target=request.target)
+    reader = Reader()
+    reader.feed(html)
+    assert not reader.stack and reader.open == 1 and html.count("<summary>") == 4
+    tree = force(plant(model, [prompt], codec.pad), [[codec.end_think]], codec.pad)
+    items, scores = beam_search(tree, Trie.build(codec.sid_ids), 3)
+    last = html.split("<summary>")[-1]
+    for item, score in zip(items[0, 0].tolist(), scores[0, 0].tolist()):
+        name = codec.sids.to_string(item).replace("<", "&lt;").replace(">", "&gt;")
+        assert f"<code>{name}</code> {score:.2f}" in last
