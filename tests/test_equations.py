@@ -109,6 +109,24 @@ def beam(search) -> bool:
     return items[0, 0].tolist() == np.argsort(by_hand)[::-1].tolist() and same(scores[0, 0], sorted(by_hand, reverse=True))
 
 
+def grpo(policy_loss, beta=0.0) -> bool:
+    """Two trajectories of two and one tokens; every number by hand."""
+    import torch
+
+    from crs_lite.rl import RLConfig, token_weight
+
+    log = lambda *rows: torch.tensor([rows], dtype=torch.float64).log()  # noqa: E731
+    new, old, ref = log([0.6, 0.2], [0.5, 1.0]), log([0.4, 0.25], [0.4, 1.0]), log([0.3, 0.2], [0.5, 1.0])
+    mask, config = torch.tensor([[[True, True], [True, False]]]), RLConfig(clip=0.2, kl=beta)
+    weight = token_weight(mask, config, 2)
+    loss, logs = policy_loss(new, old, ref, torch.tensor([[1.0, -2.0]]), weight, config)
+    kl = lambda ref, new: ref / new - np.log(ref / new) - 1  # noqa: E731
+    # ratios 1.5 (clipped to 1.2), 0.8; and 1.25 at a negative advantage, which is not clipped
+    gain = ((1.2 + 0.8) / 2 + 1.25 * -2) / 2
+    penalty = ((kl(0.3, 0.6) + kl(0.2, 0.2)) / 2 + kl(0.5, 0.5)) / 2
+    return bool(np.isclose(loss.item(), -gain + beta * penalty)) and (beta == 0 or bool(np.isclose(logs["kl"], penalty)))
+
+
 EQUATIONS = {
     "eq-hr": ("crs_lite.evaluate.per_request", scores("HR@5")),
     "eq-ndcg": ("crs_lite.evaluate.per_request", scores("NDCG@10")),
@@ -118,6 +136,9 @@ EQUATIONS = {
     "eq-budget": ("crs_lite.context.ContextBuilder", budget),
     "eq-layers": ("crs_lite.sid.kmeans.ResidualKMeans", layers),
     "eq-beam": ("crs_lite.decode.beam_search", beam),
+    "eq-group": ("crs_lite.rewards.group_advantage", advantage),
+    "eq-grpo": ("crs_lite.rl.policy_loss", grpo),
+    "eq-k3": ("crs_lite.rl.policy_loss", lambda f: grpo(f, beta=0.5)),
     "eq-residual": ("crs_lite.sid.kmeans.ResidualKMeans", residual),
     "eq-rank": ("crs_lite.rewards.rank_reward", lambda f: same(f(np.array([0.0, 1.0, 0.03])), 1 / log2(3) + 0.03 / log2(4))),
     "eq-advantage": ("crs_lite.rewards.group_advantage", advantage),
