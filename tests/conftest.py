@@ -32,3 +32,11 @@ def catalogue_ids():
     rng = np.random.default_rng(0)
     codes = np.unique(rng.integers(0, [6, 6, 6, 12], size=(200, 4)), axis=0)
     return rng.permutation(codes)[:60] + np.array([40, 46, 52, 58])
+
+
+LONGEST_FIRST = ("test_notebooks", "test_pages", "test_pipeline", "test_smollm2", "test_trl")
+
+
+def pytest_collection_modifyitems(items):
+    """Files that take minutes go first, so that two workers end together; the order inside a file stays."""
+    items.sort(key=lambda item: next((n for n, name in enumerate(LONGEST_FIRST) if item.path.stem == name), len(LONGEST_FIRST)))
