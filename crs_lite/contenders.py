@@ -12,7 +12,7 @@ from .baselines.generative import HIDDEN, no_context, rank_own_beams
 from .pipeline import Pipeline
 from .ranker import CRSRanker
 from .stages import Stage
-from .tasks import Codec, context_to_sid
+from .tasks import context_to_sid
 
 
 class QueryOnly:

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from . import rewards as R
 from .decode import Tree, beam_search, plant, sample
 from .logs import SearchRequest
-from .rl import RLConfig, Vocabulary, sample_answer
+from .rl import RLConfig, Vocabulary, rank_part, sample_answer
 from .tasks import Codec
 from .trie import Trie
 
@@ -64,7 +64,7 @@ def measure(
         lists.append((ranked, target))
     reward = {"grpo": np.concatenate(hits, 1).astype(float)}
     for arm in ("rgrpo", "beam_top1"):
-        reward[arm] = np.concatenate([_judge(ranked, target, vocab, replace(config, arm=arm)) for ranked, target in lists])[None]
+        reward[arm] = np.concatenate([rank_part(ranked, target, vocab, replace(config, arm=arm)) for ranked, target in lists])[None]
     out = {}
     for arm, r in reward.items():
         advantage, informative = zip(*(R.group_advantage(x) for x in r))
@@ -79,9 +79,3 @@ def _back(tree: Tree, logits: torch.Tensor, visible: torch.Tensor, position: tor
     tree.visible = torch.nn.functional.pad(visible, (0, grown), value=False)
     return tree
 
-
-def _judge(ranked: np.ndarray, target: np.ndarray, vocab: Vocabulary, config: RLConfig) -> np.ndarray:
-    """Lists `(B, G, K)` -> the part of the reward that looks at the list, `(B, G)`."""
-    whole = config.arm == "rgrpo"
-    scores = R.item_scores(vocab.codes_of(ranked), vocab.sid[target], config.reward.prefix_credit if whole else (0.0, 0.0, 0.0))
-    return R.rank_reward(scores) if whole else R.top1_reward(scores)

@@ -133,15 +133,20 @@ def list_parts(
 ) -> dict[str, np.ndarray]:
     """The parts of the reward: ranked `(..., K)` item ids (-1: none), target `(...)`, and of the reasoning its number of
     tokens, whether the model closed it, and whether it is free of ID tokens, each `(...)` -> name -> `(...)`."""
-    whole_list = config.arm == "rgrpo"
-    credit = config.reward.prefix_credit if whole_list else (0.0, 0.0, 0.0)
-    scores = R.item_scores(vocab.codes_of(ranked), vocab.sid[target], credit)
     return {
         "format": R.format_reward(closed, clean),
         "length": R.length_reward(tokens, config.reward.min_tokens, config.reward.max_tokens),
         "validity": R.validity_reward(ranked >= 0),
-        "rank": R.rank_reward(scores) if whole_list else R.top1_reward(scores),
+        "rank": rank_part(ranked, target, vocab, config),
     }
+
+
+def rank_part(ranked: np.ndarray, target: np.ndarray, vocab: Vocabulary, config: RLConfig) -> np.ndarray:
+    """What the arm's reward sees of a list: ranked `(..., K)`, target `(...)` -> `(...)`. R-GRPO looks at all of it."""
+    whole_list = config.arm == "rgrpo"
+    credit = config.reward.prefix_credit if whole_list else (0.0, 0.0, 0.0)
+    scores = R.item_scores(vocab.codes_of(ranked), vocab.sid[target], credit)
+    return R.rank_reward(scores) if whole_list else R.top1_reward(scores)
 
 
 @torch.no_grad()
