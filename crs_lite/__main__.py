@@ -183,6 +183,7 @@ def _experiment(args) -> int:
     log_name = args.log if args.log != "marketplace" else opener.log()[0].name
     out = args.out or ROOT / "book" / "results" / "experiments" / f"{log_name}-{opener.profile().name}"
     command = f"python -m crs_lite experiment {args.name} --profile {args.profile} --seeds {args.seeds}"
+    command += f" --world {args.world}" if args.world != SHIPPED else ""
     command += f" --set {' '.join(args.set)}" if args.set else ""
     seeds = range(args.seeds) if args.seed is None else [args.seed]
     jobs = [experiments.Job(args.name, seed, opener, out, command, args.only) for seed in seeds]
