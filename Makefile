@@ -18,7 +18,7 @@ book: $(ready)
 
 test: $(ready)
 	@command -v chromium >/dev/null || { echo "The page tests need Chromium: apt-get install chromium"; exit 1; }
-	OMP_NUM_THREADS=1 $(python) -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(python) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 clean:
 	rm -rf build .pytest_cache .hypothesis
