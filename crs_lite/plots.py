@@ -88,3 +88,33 @@ def residual_error(report: dict) -> plt.Figure:
         ax.set_ylim(0, 1.05)
         fig.tight_layout()
     return fig
+
+
+def token_rows(rows: dict[str, list[tuple[str, bool]]], width: int = 92) -> plt.Figure:
+    """Token sequences as boxes, the predicted tokens filled: label -> (token text, is it predicted). Long rows are wrapped
+    after `width` characters."""
+    with plt.rc_context(STYLE):
+        drawn, y = [], 0.0
+        for label, tokens in rows.items():
+            drawn.append((0.0, y, label, None))
+            y, x = y + 1.0, 0.0
+            for text, on in tokens:
+                text = text.replace("\n", " ")
+                if x + len(text) + 0.8 > width:
+                    x, y = 0.0, y + 1.25
+                drawn.append((x, y, text, on))
+                x += len(text) + 0.8
+            y += 1.7
+        size = 8.4 / (width + 1)  # inches a character
+        fig, ax = plt.subplots(figsize=(8.4, y * size * 1.85))
+        ax.set_xlim(-0.5, width + 0.5)
+        ax.set_ylim(y - 0.4, -1)
+        ax.axis("off")
+        for x, y, text, on in drawn:
+            if on is None:
+                ax.text(x, y, text, fontsize=9, fontweight="bold", va="center")
+                continue
+            ax.add_patch(plt.Rectangle((x, y - 0.5), len(text) + 0.5, 1, fc=COLOURS["sky"] if on else "0.93", ec="white", lw=0.5))
+            ax.text(x + 0.25, y, text, fontsize=size * 72 / 0.62, family="monospace", va="center")
+        fig.subplots_adjust(0.01, 0.01, 0.99, 0.99)
+    return fig

@@ -79,24 +79,32 @@ class AfterEpoch(TrainerCallback):
         model.train()
 
 
+def masked_loss(model, input_ids: torch.Tensor, labels: torch.Tensor):
+    """Sum of -log p over the tokens to be predicted: input_ids, labels `(B, T)`, -100 where nothing is asked
+    -> (sum, number of such tokens, the model's outputs).
+
+    The same as the model's own loss, with logits only in columns where some row has a label. Most of a context is
+    read, not predicted, so most logits would be thrown away. Padding stands on the right, where a causal model never
+    sees it: no attention mask is needed either. Together a fifth of a step is saved.
+    """
+    labels = labels[:, 1:]  # token t is predicted by what stands before it
+    columns = (labels != -100).any(0).nonzero()[:, 0]
+    outputs = model(input_ids=input_ids, logits_to_keep=columns, use_cache=False)
+    wanted = labels[:, columns].flatten()
+    total = cross_entropy(outputs.logits.flatten(0, 1).float(), wanted, ignore_index=-100, reduction="sum")
+    return total, (wanted != -100).sum(), outputs
+
+
 class TokenBudgetTrainer(SFTTrainer):
     """`SFTTrainer` whose batches hold a number of tokens, not of rows: item pairs are 10 times shorter than contexts."""
 
     token_budget = 4096
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        """The same loss as the model's own, with logits only in columns where some row has a label.
-
-        Most of a context is read, not predicted, so most logits would be thrown away. Padding stands on the right,
-        where a causal model never sees it: no attention mask is needed either. Together a fifth of a step is saved.
-        """
-        labels = inputs["labels"][:, 1:]
-        columns = (labels != -100).any(0).nonzero()[:, 0]
-        outputs = model(input_ids=inputs["input_ids"], logits_to_keep=columns, use_cache=False)
-        wanted = labels[:, columns].flatten()
-        total = cross_entropy(outputs.logits.flatten(0, 1).float(), wanted, ignore_index=-100, reduction="sum")
+        """`masked_loss` over all labels of the optimiser step."""
+        total, n, outputs = masked_loss(model, inputs["input_ids"], inputs["labels"])
         if num_items_in_batch is None:
-            loss = total / (wanted != -100).sum()
+            loss = total / n
         else:  # labels of the whole optimiser step, over all processes, whose gradients are then averaged
             loss = total / num_items_in_batch * self.accelerator.num_processes
         return (loss, outputs) if return_outputs else loss
