@@ -29,7 +29,7 @@ class RewardConfig:
 
 
 def rank_weights(k: int) -> np.ndarray:
-    """w_k = 1 / log2(k + 1) for k = 1..K: `(K,)`, w_1 = 1. Not normalised: see `rank_reward`."""
+    """w_k = 1 / log2(k + 1) for k = 1..K: `(K,)`, w_1 = 1."""
     return 1.0 / np.log2(np.arange(2, k + 2))
 
 
@@ -45,7 +45,8 @@ def item_scores(lists: np.ndarray, target: np.ndarray, prefix_credit: tuple[floa
 def rank_reward(scores: np.ndarray) -> np.ndarray:
     """R_rank = sum_k w_k s_k: item scores `(..., K)` -> `(...)`. With exact match only this is NDCG@K.
 
-    The weights are not normalised to sum 1: ten near misses would then beat a target on top.
+    The weights are not normalised to sum 1, so a hit on top is worth 1 beside the other parts of the reward. What keeps ten
+    near misses below the target is the size of their credit, see `RewardConfig`; normalising would change no comparison.
     """
     return scores @ rank_weights(scores.shape[-1])
 
