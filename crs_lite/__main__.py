@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m crs_lite", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="CRS: context-aware, reasoning-enhanced generative search for e-commerce, small enough to read.",
     )  # fmt: skip
-    sub = p.add_subparsers(dest="command", required=True, metavar="{data,run,experiment,artifacts,ledger,book,bench,results}")
+    sub = p.add_subparsers(dest="command", required=True, metavar="{data,run,experiment,artifacts,handouts,ledger,book,bench,results}")
 
     data = sub.add_parser("data", help="regenerate the simulated marketplace and compare it with the frozen one")
     data.add_argument("--out", type=Path, default=SHIPPED, help="folder to write (default: data/marketplace)")
@@ -73,6 +73,8 @@ def parser() -> argparse.ArgumentParser:
 
     artifacts = sub.add_parser("artifacts", help="copy checkpoints of a finished laptop run to data/artifacts, for the chapters")
     artifacts.add_argument("run", type=Path, nargs="?", default=ROOT / "runs" / "marketplace-laptop-0", help="run folder")
+
+    sub.add_parser("handouts", help="write book/colab: the chapters for class and Colab, without solutions")
 
     ledger = sub.add_parser("ledger", help="every claim of the paper and what the recorded rows say of it")
     ledger.add_argument("--rows", type=Path, default=EVIDENCE, help="folder of recorded rows (default: the book's)")
@@ -203,7 +205,7 @@ def _budget(text: str) -> tuple[str, object]:
 
 
 def _book(args) -> int:
-    from . import book
+    from . import book, results
     from .profiles import get_profile
 
     get_profile(args.profile)
@@ -211,6 +213,8 @@ def _book(args) -> int:
     print(book.main_summary(report))
     if args.record:
         book.record(report)
+        guide = ROOT / "book" / "instructors.md"
+        guide.write_text(results.with_block(guide.read_text(), book.recorded_runs(), "runs"))
     return 0 if report.ok else 1
 
 
@@ -225,6 +229,14 @@ def _bench(args) -> int:
         results.add_bench(args.out, name, bench.ALL[name]())
     print(results.bench_markdown(results.load(args.out)))
     print(f"results: {args.out}")
+    return 0
+
+
+def _handouts(args) -> int:
+    from . import handouts
+
+    for path in handouts.write():
+        print(path)
     return 0
 
 

@@ -271,6 +271,16 @@ def record(report: BookReport, path: Path = CHAPTERS) -> None:
     path.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
 
 
+def recorded_runs(path: Path = CHAPTERS) -> str:
+    """The instructor's table, in Markdown: chapter and profile -> minutes, memory, hardware of the recorded run."""
+    known = json.loads(path.read_text()) if path.exists() else {}
+    lines = ["| notebook | profile | minutes | memory, MB | on |", "|" + " --- |" * 5]
+    for chapter, runs in sorted(known.items()):
+        for profile, run in runs.items():
+            lines.append(f"| {chapter} | {profile} | {run['minutes']:.1f} | {run['peak_mb']} | {run['hardware']} |")
+    return "\n".join(lines if len(lines) > 2 else ["No run has been recorded yet."]) + "\n"
+
+
 def main_summary(report: BookReport) -> str:
     """What `make book` prints last: the table of chapters, the faults, and where the pages are."""
     lines = []

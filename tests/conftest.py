@@ -34,7 +34,7 @@ def catalogue_ids():
     return rng.permutation(codes)[:60] + np.array([40, 46, 52, 58])
 
 
-LONGEST_FIRST = ("test_notebooks", "test_pages", "test_pipeline", "test_smollm2", "test_trl")
+LONGEST_FIRST = ("test_notebooks", "test_handouts", "test_pages", "test_pipeline", "test_smollm2", "test_trl")
 
 
 def pytest_collection_modifyitems(items):

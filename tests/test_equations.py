@@ -127,7 +127,43 @@ def grpo(policy_loss, beta=0.0) -> bool:
     return bool(np.isclose(loss.item(), -gain + beta * penalty)) and (beta == 0 or bool(np.isclose(logs["kl"], penalty)))
 
 
+def masked(loss) -> bool:
+    """On a model whose next token depends on the last one only: -log p of the two tokens that are asked for, and no other."""
+    import torch
+    from types import SimpleNamespace
+
+    table = torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.2, 0.7], [0.6, 0.3, 0.1]], dtype=torch.float64).log()
+
+    def model(input_ids, logits_to_keep, use_cache):
+        return SimpleNamespace(logits=table[input_ids][:, logits_to_keep])
+
+    total, n, _ = loss(model, torch.tensor([[0, 2, 1, 1]]), torch.tensor([[-100, 2, -100, 1]]))
+    return int(n) == 2 and abs(total.item() + np.log(0.25) + np.log(0.2)) < 1e-6  # p(2 | 0) and p(1 | 1)
+
+
+def support(evidence_class) -> bool:
+    """Three pseudo-counts at the overall share. Of four training clicks three are red; of the three "coat"s, two."""
+    from crs_lite.logs import Item, SearchLog, SearchRequest, User
+
+    items = [Item(id=i, key=str(i), title="x", attributes={"style": style}) for i, style in enumerate(("red", "blue"))]
+    rows = [("coat", 0), ("coat", 0), ("coat", 1), ("hat", 0), ("coat", 1)]
+    log = SearchLog("five", items, [User(id=u, key=str(u)) for u in range(5)], [
+        SearchRequest(id=n, user=n, time=86400 * n, query=q, clicked=(i,), split="train" if n < 4 else "test")
+        for n, (q, i) in enumerate(rows)
+    ])  # fmt: skip
+    request = log.split("test")[0]
+    (kind, seen), p = evidence_class(log).support(request, "style", "red")
+    season = (3 + 3 * 0.75) / (4 + 3)  # all of January: the other fact of this bare context
+    return same(p, max((2 + 3 * 0.75) / (3 + 3), season)) and kind == "season"
+
+
 EQUATIONS = {
+    "eq-sft": ("crs_lite.sft.masked_loss", masked),
+    "eq-support": ("crs_lite.teacher.Evidence", support),
+    "eq-score": ("crs_lite.rewards.item_scores", lambda f: same(
+        f(np.array([[1, 2, 3, 4], [1, 2, 3, 0], [1, 2, 0, 4], [1, 0, 3, 4], [0, 2, 3, 4]]), np.array([1, 2, 3, 4]), (0.1, 0.2, 0.3)),
+        [1, 0.3, 0.2, 0.1, 0])),
+    "eq-list": ("crs_lite.rewards.rank_reward", lambda f: same(f(np.array([0.2, 0.0, 1.0, 0.0])), 0.2 + 1 / 2)),
     "eq-hr": ("crs_lite.evaluate.per_request", scores("HR@5")),
     "eq-ndcg": ("crs_lite.evaluate.per_request", scores("NDCG@10")),
     "eq-mrr": ("crs_lite.evaluate.per_request", scores("MRR")),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crs_lite import results
+from crs_lite import book, results
 from crs_lite.marketplace import FROZEN_SHA256
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,6 +24,11 @@ def test_readme_shows_the_recorded_table():
 def test_readme_shows_the_recorded_benchmarks():
     text = (ROOT / "README.md").read_text()
     assert text == results.with_block(text, results.bench_markdown(BENCH), "bench")
+
+
+def test_the_guide_shows_the_recorded_runs():
+    text = (ROOT / "book" / "instructors.md").read_text()
+    assert text == results.with_block(text, book.recorded_runs(), "runs")
 
 
 def test_the_recorded_benchmarks_are_whole_and_reach_what_was_wanted():
