@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from fnmatch import fnmatch
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -117,22 +117,23 @@ def loop(p: Pipeline, arms: Sequence[str] = ("rgrpo", "grpo"), rounds: int = 2) 
 
     GRPO's loop ends with the RL of its last round, which is all that is compared.
     """
+    distil = later(lambda: p.distil(p.align()))
     for arm in arms:
-        start = p.distil(p.align())
+        start = distil
         for i in range(rounds):
             path = f"round{i}-{arm}"
-            explored = p.explore(start, arm, path if i else "round0", **TUNED[arm])
+            explored = later(p.explore, start, arm, path if i else "round0", **TUNED[arm])
             about = {"arm": arm, "round": i}
             if i:
                 yield f"{arm}-round{i}-rl", partial(tested, p, f"{path} RL", explored, **about)
             if arm == "grpo" and i == rounds - 1:
                 break
-            collected = p.collect(explored, path)
-            about["kept"] = collected.info
+            collected = later(p.collect, explored, path)
+            about["kept"] = later(lambda stage: stage.info, collected)
             if arm == "rgrpo":
-                other = p.consolidate(explored, collected, f"{path}-sft-from-rl")
+                other = later(p.consolidate, explored, collected, f"{path}-sft-from-rl")
                 yield f"{arm}-round{i}-sft-from-rl", partial(tested, p, f"{path} SFT from RL", other, **about)
-            start = p.consolidate(start, collected, f"{path}-sft")
+            start = later(p.consolidate, start, collected, f"{path}-sft")
             yield f"{arm}-round{i}-sft", partial(tested, p, f"{path} SFT", start, **about)
 
 
@@ -169,17 +170,16 @@ def main(p: Pipeline) -> Made:
             fixed[kind] = lambda _, kind=kind: p.truth.ranker(kind)
         for name, ranker in fixed.items():
             yield name, partial(tested, p, name, p.ids_stage, "none", ranker=ranker)
-    align = p.align()
+    align, words, thoughts = later(p.align), QueryOnly(p), Latent(p)
     yield from both(p, "aligned", align, "none")
-    yield from both(p, "direct SFT", p.direct(align), "none")
-    words, thoughts = QueryOnly(p), Latent(p)
+    yield from both(p, "direct SFT", later(p.direct, align), "none")
     yield from both(p, "aligned query only", align, "none", words.ranker)
-    dsi = words.dsi(align)
+    dsi = later(words.dsi, align)
     yield from both(p, "DSI", dsi, "none", words.ranker)
-    yield from both(p, "LTRGR", words.ltrgr(dsi), "none", words.ranker)
-    supervised = thoughts.supervised(align)
+    yield from both(p, "LTRGR", later(words.ltrgr, dsi), "none", words.ranker)
+    supervised = later(thoughts.supervised, align)
     yield from both(p, "latent SFT", supervised, "none", thoughts.ranker)
-    yield from both(p, "LatentR3", thoughts.reinforced(supervised), "none", thoughts.ranker)
+    yield from both(p, "LatentR3", later(thoughts.reinforced, supervised), "none", thoughts.ranker)
 
 
 def advantage_noise(p: Pipeline) -> Made:
@@ -223,16 +223,30 @@ EXPERIMENTS: dict[str, Callable[[Pipeline], Made]] = {
 }  # fmt: skip
 
 
-def tested(p: Pipeline, name: str, stage: Stage, reason: str = "own", ranker=None, **about) -> Row:
+def later(make: Callable, *inputs, **options) -> Callable:
+    """A stage that is made when it is first asked for, from inputs that may be such stages themselves: rows that nobody
+    wants then cost nothing."""
+    return cache(lambda: make(*map(made, inputs), **options))
+
+
+def made(x):
+    return x() if callable(x) else x
+
+
+def tested(p: Pipeline, name: str, stage: Stage | Callable[[], Stage], reason: str = "own", ranker=None, **about) -> Row:
+    """The row of a checkpoint, scored on test requests."""
+    stage = made(stage)
+    about = {key: made(value) for key, value in about.items()}
     return learned(p, p.score(name, stage, reason, ranker=ranker), stage, **about)
 
 
-def checked(p: Pipeline, name: str, stage: Stage, reason: str = "own", ranker=None, **about) -> Row:
+def checked(p: Pipeline, name: str, stage: Stage | Callable[[], Stage], reason: str = "own", ranker=None, **about) -> Row:
     """As `tested`, on validation requests."""
+    stage = made(stage)
     return learned(p, p.score(name, stage, reason, "valid", ranker), stage, **about)
 
 
-def both(p: Pipeline, name: str, stage: Stage, reason: str, ranker=None) -> Made:
+def both(p: Pipeline, name: str, stage: Callable[[], Stage], reason: str, ranker=None) -> Made:
     row = name.replace(" ", "-")
     yield row, partial(tested, p, name, stage, reason, ranker)
     yield f"{row}-valid", partial(checked, p, name, stage, reason, ranker)

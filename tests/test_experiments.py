@@ -70,6 +70,14 @@ def test_every_experiment_runs_and_resumes_on_a_toy_shop(job, tmp_path, monkeypa
     assert hits.shape == (n_test,) and hits.sum() == sum(r is not None and r < 10 for r in every["arms"]["distilled"]["ranks"])
 
 
+def test_a_row_that_nobody_wants_trains_nothing(job, make):  # noqa: F811
+    assert experiments.run_seed(job("main", "aligned")) == 1
+    assert experiments.run_seed(job("loop", "rgrpo-round0-sft")) == 1
+    stages = {stage.name for stage in make("shared").work.root.iterdir()}
+    assert "align" in stages and "round0-rgrpo-sft" in stages
+    assert not [name for name in stages if "dsi" in name or "direct" in name or "round1" in name or "grpo-grpo" in name]
+
+
 def test_a_row_cut_off_leaves_no_file(job, tmp_path, monkeypatch):
     def dying(*_):
         raise KeyboardInterrupt
