@@ -157,7 +157,21 @@ def support(evidence_class) -> bool:
     return same(p, max((2 + 3 * 0.75) / (3 + 3), season)) and kind == "season"
 
 
+def kept(collect) -> bool:
+    """Four requests, two thoughts each: a right one, two right ones of which one is drawn, wrong ones, one that did not close."""
+    from types import SimpleNamespace
+    from unittest.mock import patch
+
+    requests = [SimpleNamespace(target=i) for i in range(4)]
+    drawn = [[("a", 0, True), ("b", 3, True)], [("c", 1, True), ("d", 1, True)], [("e", 0, True), ("f", -1, True)], [("g", 3, False), ("", 3, True)]]
+    profile = SimpleNamespace(collect_samples=2, rl_temperature=1, max_reasoning=9, eval_batch=2)
+    with patch("crs_lite.evolve.sample_thoughts", lambda *_: drawn):
+        both = {tuple(collect(None, None, requests, profile, seed)) for seed in range(20)}
+    return both == {((0, "a"), (1, "c")), ((0, "a"), (1, "d"))}
+
+
 EQUATIONS = {
+    "eq-kept": ("crs_lite.evolve.collect", kept),
     "eq-sft": ("crs_lite.sft.masked_loss", masked),
     "eq-support": ("crs_lite.teacher.Evidence", support),
     "eq-score": ("crs_lite.rewards.item_scores", lambda f: same(
