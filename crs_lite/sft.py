@@ -12,7 +12,7 @@ from datasets import Dataset
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 from tqdm import tqdm
-from transformers import PreTrainedModel, PrinterCallback, ProgressCallback, TrainerCallback
+from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from .precision import best_dtype
@@ -165,8 +165,9 @@ def train(
         )
         trainer = TokenBudgetTrainer(model=model, args=args, train_dataset=Dataset.from_dict(rows), processing_class=tokenizer)
         trainer.token_budget = batch_tokens
-        for noisy in (ProgressCallback, PrinterCallback):
-            trainer.remove_callback(noisy)
+        for callback in list(trainer.callback_handler.callbacks):  # the trainer picks a bar of its own for notebooks
+            if isinstance(callback, PrinterCallback) or "Progress" in type(callback).__name__:
+                trainer.remove_callback(callback)
         trainer.add_callback(Progress())
         if on_epoch:
             trainer.add_callback(AfterEpoch(on_epoch))
