@@ -17,7 +17,7 @@ from .errors import CRSError
 from .logs import SearchLog
 from .profiles import get_profile
 from .sid.codes import SemanticIDs
-from .stages import read_manifest
+from .stages import MANIFEST, read_manifest
 from .tasks import Codec
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "artifacts"
@@ -45,6 +45,22 @@ def about(folder: Path = FOLDER) -> dict:
     if not path.exists():
         raise CRSError(f"{path}: no artifacts here; restore the folder, or make them: `python -m crs_lite artifacts`.")
     return json.loads(path.read_text())
+
+
+def unpack(run: Path, folder: Path = FOLDER) -> list[str]:
+    """Put the checkpoints where a run looks for its stages, unless it has its own; returns the stages that were put there.
+
+    They carry the keys of the recorded run. A run with another profile, seed or library version has other keys, and makes
+    these stages afresh.
+    """
+    put = []
+    for name, manifest in about(folder)["stages"].items():
+        target = run / manifest["stage"]
+        if read_manifest(target) is None:
+            backbones.save(target, model(name, folder))
+            (target / MANIFEST).write_text(json.dumps({**manifest, "half_precision": True}, indent=1) + "\n")
+            put.append(manifest["stage"])
+    return put
 
 
 def codec(log: SearchLog, folder: Path = FOLDER) -> Codec:

@@ -7,6 +7,8 @@ from crs_lite import artifacts, marketplace
 from crs_lite.__main__ import SHIPPED
 from crs_lite.errors import CRSError
 from crs_lite.evaluate import per_request, ranks_of_targets
+from crs_lite.pipeline import Pipeline
+from crs_lite.profiles import get_profile
 from crs_lite.ranker import CRSRanker, roundtrip
 from toy import toy_log
 
@@ -42,3 +44,19 @@ def test_half_precision_kept_what_was_learnt(log):
 def test_missing_artifacts_say_how_to_make_them(tmp_path):
     with pytest.raises(CRSError, match="python -m crs_lite artifacts"):
         artifacts.about(tmp_path)
+
+
+def test_a_run_goes_on_from_them_and_any_other_run_does_not(log, tmp_path):
+    assert artifacts.unpack(tmp_path) == list(artifacts.STAGES.values())
+    (tmp_path / "distil" / "mine").touch()
+    assert artifacts.unpack(tmp_path) == []  # a run's own stages are left alone
+    assert (tmp_path / "distil" / "mine").exists()
+    p = Pipeline(log, None, get_profile("laptop"), 0, tmp_path, SHIPPED / "embeddings.safetensors")
+    p.prepare()
+    never = lambda *_: pytest.fail("trained again")  # noqa: E731
+    p.work._make = never
+    distilled = p.distil(p.align())
+    assert distilled.minutes == artifacts.about()["stages"]["distilled"]["minutes"]
+    p.profile = get_profile("laptop", sft_epochs=2)
+    with pytest.raises(pytest.fail.Exception, match="trained again"):
+        p.distil(p.align())

@@ -55,6 +55,7 @@ def world(folder: Path, quality: dict[tuple[str, str], float], seeds: int = 5, n
             row = {
                 "schema": 1, "row": name, "seed": seed, "experiment": experiment, "request_ids": list(range(n)),
                 "cold": [int(i % 4 == 0) for i in range(n)], "ranks": [0 if h else None for h in hit],
+                "true_reasoning_ranks": [0 if i % 5 else 1 for i in range(n)],  # first in four of five lists, second else
                 "utility": (p + 0.01 * rng.normal(size=n)).tolist(), "n": n, "log": "w", "hardware": "h",
                 "profile": {"hidden": 1, "layers": 1, "name": "x"}, "parameters": {"parameters": 1},
                 "stage_info": {"item_to_sid_hr1": 1.0, "sid_to_title_exact": 0.9},
@@ -87,6 +88,20 @@ def test_verdicts_of_a_world_that_is_known(tmp_path):
     table = ledger.markdown(list(entries.values()))
     assert "reproduced (tiny)" in table and "not run (tiny)" not in table
     assert entries["C2"].effects[0].startswith("NDCG@10 +0.3")
+
+
+def test_the_goal_and_where_the_rest_is_lost(tmp_path):
+    more = {**QUALITY, ("main", "informed"): 1.0, ("arms", "form-only-0"): 0.2}
+    world(tmp_path, more)
+    entry = {x.id: x for x in ledger.ledger(tmp_path)}["G"]
+    assert entry.verdict == "missed" and "share of the ceiling 0.7" in entry.effects[0]
+    true = 0.8 + 0.2 / np.log2(3)
+    assert f"(decoder) {true - 1:+.3f}" in entry.effects[1]
+    own = float(entry.effects[2].split("(reasoner) ")[1].split()[0])
+    assert own == pytest.approx(0.7 - true, abs=0.03)  # 1,500 draws of 0.7
+    assert "+0.3" in entry.effects[3]  # 0.5 - 0.2
+    world(tmp_path, {**more, ("loop", "rgrpo-round1-sft"): 0.9})
+    assert {x.id: x for x in ledger.ledger(tmp_path)}["G"].verdict == "reached"
 
 
 def test_too_few_seeds_make_no_verdict(tmp_path):
