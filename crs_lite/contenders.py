@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from . import backbones
 from .baselines import latent
 from .baselines.generative import HIDDEN, no_context, rank_own_beams
-from .pipeline import Pipeline
+from .pipeline import Pipeline, named
 from .ranker import CRSRanker
 from .stages import Stage
 from .tasks import context_to_sid
@@ -24,24 +24,27 @@ class QueryOnly:
     def ranker(self, folder: Path) -> CRSRanker:
         return CRSRanker("query only", backbones.load_model(folder), self.codec, "none", batch=self.p.profile.eval_batch)
 
-    def dsi(self, start: Stage) -> Stage:
+    def dsi(self, start: Stage, lr: float | None = None) -> Stage:
         profile = self.p.profile
         depends = {"n": profile.distil_requests, "hide": sorted(HIDDEN)}
-        return self.p.sft("dsi", start, depends, lambda: context_to_sid(self.codec, self.p.taught), profile.distil_lr)
+        examples = lambda: context_to_sid(self.codec, self.p.taught)  # noqa: E731
+        return self.p.sft("dsi" + named(lr=lr), start, depends, examples, lr or profile.distil_lr)
 
-    def ltrgr(self, start: Stage) -> Stage:
+    def ltrgr(self, start: Stage, lr: float | None = None, generation: float = 1.0) -> Stage:
         """From the DSI checkpoint: a margin over its own beams."""
         p, profile = self.p, self.p.profile
+        rate = lr or profile.sft_lr
 
         def fn(folder: Path) -> dict:
             model = backbones.load_model(start.folder)
-            log = rank_own_beams(model, self.codec, p.taught, lr=profile.sft_lr, seed=p.seed, beams=profile.rl_beams)
+            log = rank_own_beams(model, self.codec, p.taught, lr=rate, seed=p.seed, beams=profile.rl_beams, generation=generation)
             backbones.save(folder, model)
             (folder / "log.json").write_text(json.dumps(log))
             return {"steps": len(log)}
 
-        depends = {"start": start, "lr": profile.sft_lr, "n": profile.distil_requests, "beams": profile.rl_beams}
-        return p.work.run("ltrgr", {**depends, **p.context_key}, fn)
+        depends = {"start": start, "lr": rate, "n": profile.distil_requests, "beams": profile.rl_beams, "generation": generation}
+        name = "ltrgr" + named(lr=lr, generation=None if generation == 1.0 else generation)
+        return p.work.run(name, {**depends, **p.context_key}, fn)
 
 
 class Latent:
@@ -54,31 +57,32 @@ class Latent:
     def ranker(self, folder: Path) -> latent.LatentRanker:
         return latent.LatentRanker("latent", *latent.load(folder), self.p.codec, self.config.tokens, self.p.profile.eval_batch)
 
-    def supervised(self, start: Stage) -> Stage:
+    def supervised(self, start: Stage, lr: float | None = None) -> Stage:
         p, profile = self.p, self.p.profile
+        rate = lr or profile.distil_lr
 
         def fn(folder: Path) -> dict:
             model = backbones.load_model(start.folder)
             bridge = latent.new_bridge(model)
             losses = latent.supervise(
-                model, bridge, p.codec, p.taught, self.config, lr=profile.distil_lr, seed=p.seed,
+                model, bridge, p.codec, p.taught, self.config, lr=rate, seed=p.seed,
                 batch_tokens=profile.batch_tokens,
             )  # fmt: skip
             latent.save(folder, model, bridge)
             (folder / "log.json").write_text(json.dumps(losses))
             return {"steps": len(losses)}
 
-        depends = {"start": start, "tokens": self.config.tokens, "lr": profile.distil_lr, "n": profile.distil_requests}
-        return p.work.run("latent", {**depends, **p.context_key}, fn)
+        depends = {"start": start, "tokens": self.config.tokens, "lr": rate, "n": profile.distil_requests}
+        return p.work.run("latent" + named(lr=lr), {**depends, **p.context_key}, fn)
 
-    def reinforced(self, start: Stage) -> Stage:
-        p = self.p
+    def reinforced(self, start: Stage, **changes) -> Stage:
+        p, config = self.p, replace(self.config, **changes)
 
         def fn(folder: Path) -> dict:
             model, bridge = latent.load(start.folder)
-            log = latent.reinforce(model, bridge, p.codec, p.taught, self.config, p.seed)
+            log = latent.reinforce(model, bridge, p.codec, p.taught, config, p.seed)
             latent.save(folder, model, bridge)
             (folder / "log.json").write_text(json.dumps(log))
             return {"steps": len(log)}
 
-        return p.work.run("latent-rl", {"start": start, "config": asdict(self.config), **p.context_key}, fn)
+        return p.work.run("latent-rl" + named(**changes), {"start": start, "config": asdict(config), **p.context_key}, fn)

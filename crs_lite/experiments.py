@@ -31,7 +31,7 @@ from .evaluate import COLD, MISS, per_request
 from .evolve import rl_config
 from .mapping import KINDS, converge
 from .noise import measure
-from .pipeline import Pipeline
+from .pipeline import Pipeline, named
 from .rewards import RewardConfig
 from .sid.embed import load_embedder
 from .stages import Stage, hardware, versions
@@ -89,6 +89,33 @@ def tune(p: Pipeline) -> Made:
             return checked(p, name, stage)
 
         yield name, row
+
+
+def tune_baselines(p: Pipeline) -> Made:
+    """As `tune`, for the learned baselines: at most three configurations each."""
+    align, words, thoughts = later(p.align), QueryOnly(p), Latent(p)
+    first = p.profile.distil_lr
+
+    def rate(lr: float) -> float | None:
+        return None if lr == first else lr  # the profile's own rate has the stage that `main` uses
+
+    for lr in (first, 6e-4, 2e-4):
+        direct = later(lambda start, lr=lr: p.direct(start, rate(lr)), align)
+        yield f"direct-SFT-{lr:.0e}", partial(checked, p, f"direct SFT {lr:.0e}", direct, "none", lr=lr)
+    for lr in (first, 6e-4):
+        dsi = later(lambda start, lr=lr: words.dsi(start, rate(lr)), align)
+        yield f"DSI-{lr:.0e}", partial(checked, p, f"DSI {lr:.0e}", dsi, "none", words.ranker, lr=lr)
+    dsi = later(words.dsi, align)
+    for lr, generation in ((None, 1.0), (1e-4, 1.0), (1e-4, 10.0)):
+        ltrgr = later(lambda start, lr=lr, g=generation: words.ltrgr(start, lr, g), dsi)
+        about = {"lr": lr or p.profile.sft_lr, "generation": generation}
+        name = f"LTRGR-{about['lr']:.0e}-{generation:g}"
+        yield name, partial(checked, p, name, ltrgr, "none", words.ranker, **about)
+    supervised = later(thoughts.supervised, align)
+    for changes in ({}, {"noise": 1.0}, {"noise": 1.0, "lr": 3e-3}):
+        latent = later(lambda start, c=changes: thoughts.reinforced(start, **c), supervised)
+        name = "LatentR3" + named(**changes)
+        yield name, partial(checked, p, name, latent, "none", thoughts.ranker, **changes)
 
 
 def arms(p: Pipeline) -> Made:
@@ -218,8 +245,8 @@ def mapping(p: Pipeline) -> Made:
 
 
 EXPERIMENTS: dict[str, Callable[[Pipeline], Made]] = {
-    "tune": tune, "arms": arms, "loop": loop, "long-loop": long_loop, "temperature": temperature, "main": main,
-    "mapping": mapping, "noise": advantage_noise,
+    "tune": tune, "tune-baselines": tune_baselines, "arms": arms, "loop": loop, "long-loop": long_loop,
+    "temperature": temperature, "main": main, "mapping": mapping, "noise": advantage_noise,
 }  # fmt: skip
 
 

@@ -45,6 +45,12 @@ class Truth(Protocol):
     def claims(self, request: SearchRequest) -> dict[str, str]: ...
 
 
+def named(**changes) -> str:
+    """What a stage's folder is called after: "-lr=0.0001" for a budget that differs from the profile's, "" for none."""
+    short = {k: v if isinstance(v, (int, float, str)) else digest(asdict(v))[:6] for k, v in changes.items() if v is not None}
+    return "".join(f"-{k}={v}" for k, v in short.items())
+
+
 class Remembering:
     """A ranker that keeps the lists it gave, `lists (n, k)`, for measures that look at more than the target."""
 
@@ -182,11 +188,12 @@ class Pipeline:
 
         return self.work.run(name, depends, fn, together=True)
 
-    def direct(self, start: Stage) -> Stage:
-        """Direct SFT: context -> ID without reasoning, on the same requests as the distilled start."""
+    def direct(self, start: Stage, lr: float | None = None) -> Stage:
+        """Direct SFT: context -> ID without reasoning, on the same requests as the distilled start, by default at its
+        learning rate."""
         p = self.profile
         examples = lambda: context_to_sid(self.codec, self.taught)  # noqa: E731
-        return self.sft("direct", start, {"n": p.distil_requests}, examples, p.distil_lr)
+        return self.sft("direct" + named(lr=lr), start, {"n": p.distil_requests}, examples, lr or p.distil_lr)
 
     def distil(self, start: Stage) -> Stage:
         """The distilled start: the teacher's reasoning, then the ID."""
@@ -225,9 +232,8 @@ class Pipeline:
             return {"wrong": len(wrong), "steps": len(history)}
 
         depends = {"split": split, "config": asdict(config), **({"rl_seed": rl_seed} if rl_seed else {})}
-        short = {k: v if isinstance(v, (int, float, str)) else digest(asdict(v))[:6] for k, v in changes.items()}
-        name = "-".join([path, arm, *([str(rl_seed)] if rl_seed else []), *(f"{k}={v}" for k, v in short.items())])
-        return self.work.run(name, depends, fn, together=True)
+        name = "-".join([path, arm, *([str(rl_seed)] if rl_seed else [])])
+        return self.work.run(name + named(**changes), depends, fn, together=True)
 
     def collect(self, explored: Stage, path: str = "round0", temperature: float | None = None) -> Stage:
         """Reasoning sampled from the explorer that led to the target: what the next SFT learns from."""

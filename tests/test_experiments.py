@@ -45,7 +45,7 @@ def job(make, tmp_path):  # noqa: F811
 
 
 def test_every_experiment_runs_and_resumes_on_a_toy_shop(job, tmp_path, monkeypatch):
-    for name in ("tune", "arms", "loop", "temperature", "main", "long-loop", "mapping", "noise"):
+    for name in ("tune", "tune-baselines", "arms", "loop", "temperature", "main", "long-loop", "mapping", "noise"):
         assert experiments.run_seed(job(name)) > 0
         assert experiments.run_seed(job(name)) == 0
     every = {name: {r["row"]: r for r in experiments.rows(tmp_path / "rows", name)} for name in experiments.EXPERIMENTS}
@@ -53,7 +53,7 @@ def test_every_experiment_runs_and_resumes_on_a_toy_shop(job, tmp_path, monkeypa
     for name, rows in every.items():
         for r in rows.values() if name not in ("mapping", "noise") else ():
             assert len(r["ranks"]) == len(r["request_ids"]) == len(r["cold"]) == r["n"]
-            assert r["split"] == ("valid" if r["experiment"] in ("tune", "temperature") or r["row"].endswith("-valid") else "test")
+            assert r["split"] == ("valid" if r["experiment"] in ("tune", "tune-baselines", "temperature") or r["row"].endswith("-valid") else "test")
             assert r["command"] and r["versions"] and r["log"] == "toy" and r["seed"] == 0
     assert set(every["arms"]) == {"distilled", "rgrpo-0", "grpo-0", "beam_top1-0", "rgrpo-1", "grpo-1", "form-only-0"}
     assert {"popularity", "repeat-last", "BM25", "dense", "DSI", "LTRGR", "LatentR3", "direct-SFT"} <= set(every["main"])
