@@ -111,11 +111,13 @@ def tune_baselines(p: Pipeline) -> Made:
         about = {"lr": lr or p.profile.sft_lr, "generation": generation}
         name = f"LTRGR-{about['lr']:.0e}-{generation:g}"
         yield name, partial(checked, p, name, ltrgr, "none", words.ranker, **about)
-    supervised = later(thoughts.supervised, align)
-    for changes in ({}, {"noise": 1.0}, {"noise": 1.0, "lr": 3e-3}):
-        latent = later(lambda start, c=changes: thoughts.reinforced(start, **c), supervised)
-        name = "LatentR3" + named(**changes)
-        yield name, partial(checked, p, name, latent, "none", thoughts.ranker, **changes)
+    latents = {lr: later(lambda start, lr=lr: thoughts.supervised(start, rate(lr)), align) for lr in (first, 6e-4)}
+    for lr, supervised in latents.items():
+        yield f"latent-SFT-{lr:.0e}", partial(checked, p, f"latent SFT {lr:.0e}", supervised, "none", thoughts.ranker, lr=lr)
+    for lr, changes in ((first, {}), (6e-4, {"noise": 1.0}), (6e-4, {"noise": 1.0, "lr": 3e-3})):
+        reinforced = later(lambda start, c=changes: thoughts.reinforced(start, **c), latents[lr])
+        name = f"LatentR3-{lr:.0e}" + named(**changes)
+        yield name, partial(checked, p, name, reinforced, "none", thoughts.ranker, supervised_lr=lr, **changes)
 
 
 def arms(p: Pipeline) -> Made:

@@ -68,7 +68,9 @@ QUALITY = {
     ("arms", "distilled"): 0.3, ("arms", "rgrpo-0"): 0.5, ("arms", "rgrpo-1"): 0.5, ("arms", "grpo-0"): 0.4, ("arms", "grpo-1"): 0.4,
     ("loop", "rgrpo-round0-sft"): 0.6, ("loop", "rgrpo-round1-rl"): 0.45, ("loop", "rgrpo-round1-sft"): 0.7,
     ("loop", "grpo-round1-rl"): 0.46, ("main", "direct-SFT"): 0.5, ("main", "direct-SFT-valid"): 0.5, ("main", "DSI"): 0.8,
-    ("main", "DSI-valid"): 0.2, ("main", "aligned"): 0.4,
+    ("main", "DSI-valid"): 0.2, ("main", "aligned"): 0.4, ("main", "aligned-valid"): 0.4, ("main", "aligned-query-only-valid"): 0.1,
+    ("main", "LTRGR"): 0.1, ("main", "LTRGR-valid"): 0.15, ("main", "latent-SFT-valid"): 0.45, ("main", "LatentR3"): 0.1,
+    ("main", "LatentR3-valid"): 0.44,
 }  # fmt: skip
 
 
