@@ -45,6 +45,11 @@ TUNED: dict[str, dict] = {
 }
 # The control: no reward for the list at all.
 FORM_ONLY: dict = {"lr": 1e-4, "reward": RewardConfig(rank=0.0)}
+# What `tune-baselines` chose.
+BASELINES: dict[str, dict] = {
+    "direct SFT": {"lr": 2e-4}, "DSI": {"lr": 6e-4}, "LTRGR": {"lr": 1e-4, "generation": 10.0}, "latent SFT": {"lr": 6e-4},
+    "LatentR3": {"noise": 1.0},
+}  # fmt: skip
 SCHEMA = 1
 
 Row = dict
@@ -201,14 +206,14 @@ def main(p: Pipeline) -> Made:
             yield name, partial(tested, p, name, p.ids_stage, "none", ranker=ranker)
     align, words, thoughts = later(p.align), QueryOnly(p), Latent(p)
     yield from both(p, "aligned", align, "none")
-    yield from both(p, "direct SFT", later(p.direct, align), "none")
+    yield from both(p, "direct SFT", later(p.direct, align, **BASELINES["direct SFT"]), "none")
     yield from both(p, "aligned query only", align, "none", words.ranker)
-    dsi = later(words.dsi, align)
+    dsi = later(words.dsi, align, **BASELINES["DSI"])
     yield from both(p, "DSI", dsi, "none", words.ranker)
-    yield from both(p, "LTRGR", later(words.ltrgr, dsi), "none", words.ranker)
-    supervised = later(thoughts.supervised, align)
+    yield from both(p, "LTRGR", later(words.ltrgr, dsi, **BASELINES["LTRGR"]), "none", words.ranker)
+    supervised = later(thoughts.supervised, align, **BASELINES["latent SFT"])
     yield from both(p, "latent SFT", supervised, "none", thoughts.ranker)
-    yield from both(p, "LatentR3", later(thoughts.reinforced, supervised), "none", thoughts.ranker)
+    yield from both(p, "LatentR3", later(thoughts.reinforced, supervised, **BASELINES["LatentR3"]), "none", thoughts.ranker)
 
 
 def advantage_noise(p: Pipeline) -> Made:
