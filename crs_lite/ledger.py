@@ -111,12 +111,13 @@ def _enough(entry: Entry, verdict: str | None) -> Entry:
 
 def best_baseline(main: Rows) -> str | None:
     """The learned system without worded reasoning that has the highest NDCG@10 on validation requests, mean over seeds,
-    among those that beat their own ablation there (protocol, arms and budgets)."""
+    among those that beat their own ablation there (protocol, arms and budgets) and were run on the most seeds."""
 
     def score(name: str) -> float:
         return float(np.mean([values(r, "NDCG@10").mean() for r in main[f"{name}-valid"].values()]))
 
-    known = [a for a, b in ABLATION.items() if main.get(f"{a}-valid") and main.get(f"{b}-valid")]
+    seeds = {a: len(main.get(f"{a}-valid", {}).keys() & main.get(f"{b}-valid", {}).keys()) for a, b in ABLATION.items()}
+    known = [a for a, n in seeds.items() if n and n == max(seeds.values())]
     return max((n for n in known if score(n) > score(ABLATION[n])), key=score, default=None)
 
 
