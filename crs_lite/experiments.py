@@ -48,7 +48,7 @@ FORM_ONLY: dict = {"lr": 1e-4, "reward": RewardConfig(rank=0.0)}
 # What `tune-baselines` chose.
 BASELINES: dict[str, dict] = {
     "direct SFT": {"lr": 2e-4}, "DSI": {"lr": 6e-4}, "LTRGR": {"lr": 1e-4, "generation": 10.0}, "latent SFT": {"lr": 6e-4},
-    "LatentR3": {"noise": 1.0},
+    "LatentR3": {"noise": 1.0, "lr": 3e-3},
 }  # fmt: skip
 SCHEMA = 1
 

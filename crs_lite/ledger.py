@@ -150,13 +150,18 @@ def c3(e: dict[str, Rows]) -> Entry:
     first = _compared(entry, runs("rgrpo"), runs("grpo"), metrics, COMMAND["arms"], "round 1: ")
     seeds = entry.seeds
     a, b = (e["loop"].get(f"{arm}-round1-rl", {}) for arm in ("rgrpo", "grpo"))
-    second = _compared(entry, [a], [b], metrics, COMMAND["loop"], "round 2: ")
+    later = Entry(entry.id, entry.claim)
+    second = _compared(later, [a], [b], metrics, COMMAND["loop"], "round 2: ")
+    if seeds >= SEEDS > later.seeds:  # too few for a verdict: the first iteration is judged alone
+        entry.effects.append(f"round 2 {NOT_RUN}" + (f": {later.seeds} of {SEEDS} seeds so far" if second else ""))
+        second = None
+    else:
+        entry.effects += later.effects
+        entry.commands += later.commands
+        entry.seeds, entry.about = min(seeds, later.seeds) if first else later.seeds, entry.about or later.about
     verdicts = [v for v in (first, second) if v]
     if not verdicts:
         return entry
-    entry.seeds = min(seeds, entry.seeds)
-    if second is None:
-        entry.effects.append("round 2 not run")
     same = set(verdicts) == {"reproduced"} and second is not None
     some = set(verdicts) & {"reproduced", "partly"}
     return _enough(entry, "reproduced" if same else "partly" if some else "not reproduced")

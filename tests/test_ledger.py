@@ -112,6 +112,18 @@ def test_too_few_seeds_make_no_verdict(tmp_path):
         assert x.verdict.startswith("not run")
 
 
+def test_a_second_iteration_on_few_seeds_leaves_the_verdict_to_the_first(tmp_path):
+    world(tmp_path, QUALITY)
+    for seed in (3, 4):
+        (tmp_path / "loop" / f"grpo-round1-rl-seed{seed}.json").unlink()
+    entry = {x.id: x for x in ledger.ledger(tmp_path)}["C3"]
+    assert entry.verdict == "partly" and entry.seeds == 5 and "round 2 not run: 3 of 5 seeds so far" in entry.effects
+    for seed in range(3):
+        (tmp_path / "loop" / f"grpo-round1-rl-seed{seed}.json").unlink()
+    entry = {x.id: x for x in ledger.ledger(tmp_path)}["C3"]
+    assert entry.verdict == "partly" and entry.effects[-1] == "round 2 not run"  # a claim of every iteration is not shown by one
+
+
 def test_an_empty_ledger_claims_nothing(tmp_path):
     assert {x.verdict for x in ledger.ledger(tmp_path)} == {"not run"}
     assert "| C3 |" in ledger.markdown(ledger.ledger(tmp_path))
