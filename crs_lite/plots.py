@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.patches import FancyBboxPatch
 
 from . import results as R
 
@@ -118,3 +119,44 @@ def token_rows(rows: dict[str, list[tuple[str, bool]]], width: int = 92) -> plt.
             ax.text(x + 0.25, y, text, fontsize=size * 72 / 0.62, family="monospace", va="center")
         fig.subplots_adjust(0.01, 0.01, 0.99, 0.99)
     return fig
+
+
+def system_map() -> plt.Figure:
+    """The whole system on one page: what is built once, how the model is trained, what happens at search time."""
+    rows = {  # title -> y, boxes (text, chapter, colour)
+        "built once": (4.0, [("catalogue\nand log", "1", "black"), ("item → vector → ID", "3", "sky"), ("tree of all IDs", "4", "sky")]),
+        "training": (2.25, [("align", "5", "orange"), ("distil from\na teacher", "6", "orange"),
+                            ("explore:\nR-GRPO on what\nit gets wrong", "7, 8", "red"), ("consolidate:\nSFT on its own\nright thoughts", "9", "green")]),
+        "at search time": (0.5, [("request and\ncontext as JSON", "2", "black"), ("reasoning", "6", "blue"), ("beams in\nthe tree", "4", "blue"),
+                                 ("ranked list", "10", "blue")]),
+    }  # fmt: skip
+    with plt.rc_context(STYLE):
+        fig, ax = plt.subplots(figsize=(8.5, 4.3))
+        ax.set_xlim(-1.6, 10.2)
+        ax.set_ylim(-0.4, 5)
+        ax.axis("off")
+        width, height, step = 1.95, 1.0, 2.55
+        for title, (y, boxes) in rows.items():
+            ax.text(-1.6, y, title, va="center", fontsize=9, color="0.35")
+            for i, (text, chapter, colour) in enumerate(boxes):
+                x = i * step + 1
+                box = FancyBboxPatch((x - width / 2, y - height / 2), width, height, boxstyle="round,pad=0.05", lw=1.6,
+                                     fc="white", ec=COLOURS[colour])  # fmt: skip
+                ax.add_patch(box)
+                ax.text(x, y + 0.06, text, ha="center", va="center", fontsize=8.5)
+                ax.text(x + width / 2, y - height / 2 - 0.02, f"ch. {chapter}", ha="right", va="bottom", fontsize=6.5, color="0.35")
+                if i:
+                    _arrow(ax, (x - step + width / 2 + 0.07, y), (x - width / 2 - 0.07, y))
+        top, middle, bottom = (y for y, _ in rows.values())
+        x = [i * step + 1 for i in range(4)]
+        _arrow(ax, (x[1], top - 0.57), (x[0] + 0.3, middle + 0.57))  # the IDs are what is aligned
+        _arrow(ax, (x[3], middle + 0.57), (x[2], middle + 0.57), bend=0.4)
+        ax.text(x[3] + 0.1, middle + 0.78, "again and again", fontsize=8, color="0.35")
+        _arrow(ax, (x[3] - 0.3, middle - 0.57), (x[1] + 0.3, bottom + 0.57))  # the trained model writes
+        fig.tight_layout()
+    return fig
+
+
+def _arrow(ax, start: tuple[float, float], end: tuple[float, float], bend: float = 0.0) -> None:
+    style = {"arrowstyle": "-|>", "color": "0.45", "lw": 1.2, "connectionstyle": f"arc3,rad={bend}"}
+    ax.annotate("", end, start, arrowprops=style)
