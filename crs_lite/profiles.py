@@ -72,7 +72,7 @@ _LAPTOP = Profile("laptop")
 _TWO_STEPS = dict(
     train_requests=300, align_item_epochs=1, align_context_epochs=1, mapping_epochs=2, check_items=100, distil_requests=100,
     rl_steps=2, rl_prompts=4, rl_group=4, collect_requests=40, collect_samples=2, eval_requests=100, valid_requests=60,
-    minutes="2 minutes",
+    max_reasoning=24, intervened=20, minutes="2 minutes",
 )  # fmt: skip
 # A folder named here stands for every pretrained backbone, with adapters and the budgets of `smoke`: so that the path of
 # a large model can be tried where there is none.
