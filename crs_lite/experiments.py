@@ -29,6 +29,8 @@ from .contenders import Latent, QueryOnly
 from .errors import CRSError
 from .evaluate import COLD, MISS, per_request
 from .evolve import rl_config
+from .facets import Parser, facet_values
+from .faithful import mending
 from .mapping import KINDS, converge
 from .noise import measure
 from .pipeline import Pipeline, named
@@ -235,6 +237,43 @@ def advantage_noise(p: Pipeline) -> Made:
     yield "noise", row
 
 
+def mend(p: Pipeline) -> Made:
+    """What keeps the reasoner from its probe: its own texts on test requests (those whose texts `faithfulness` edits),
+    with the false words on one attribute replaced by true ones, then on all. What is still missing is what they leave
+    unsaid. Raises `CRSError` on a log without a truth."""
+    if not p.truth:
+        raise CRSError(f"experiment mend: nobody knows what is true in the log {p.log.name!r}; run it on marketplace.")
+    some = p.test[: p.profile.intervened]
+    start = later(lambda: p.distil(p.align()))
+    ends = {"distilled": ("distilled SFT", start)}
+    for i in range(2):
+        path = f"round{i}-rgrpo"
+        explored = later(p.explore, start, "rgrpo", path if i else "round0", **TUNED["rgrpo"])
+        start = later(p.consolidate, start, later(p.collect, explored, path), f"{path}-sft")
+    ends["rgrpo-round1-sft"] = "round1-rgrpo SFT", start
+
+    for name, (system, end) in ends.items():
+
+        def row(name=name, system=system, end=end) -> Row:
+            scored = p.score(system, end())
+
+            n = len(some)
+
+            def fn(folder: Path) -> dict:
+                model, parser = backbones.load_model(end().folder), Parser(facet_values(p.log))
+                claims = [p.truth.claims(r) for r in some]
+                return {"mended": mending(model, p.codec, some, scored["thoughts"][:n], claims, parser, p.profile.eval_batch)}
+
+            stage = p.work.run(f"mend-{name}", {"checkpoint": end(), "n": n, "max_reasoning": p.profile.max_reasoning}, fn)
+            return {
+                "system": system, "n": n, "request_ids": scored["request_ids"][:n], "ranks": scored["ranks"][:n],
+                "true_reasoning_ranks": scored["true_reasoning"]["ranks"][:n],
+                "stage": stage.folder.name, "stage_minutes": stage.minutes, **stage.info,
+            }  # fmt: skip
+
+        yield name, row
+
+
 def mapping(p: Pipeline) -> Made:
     """C7 apart from everything else: how fast item <-> ID is learnt, by the kind of ID."""
     for kind in KINDS:
@@ -254,6 +293,7 @@ def mapping(p: Pipeline) -> Made:
 EXPERIMENTS: dict[str, Callable[[Pipeline], Made]] = {
     "tune": tune, "tune-baselines": tune_baselines, "arms": arms, "loop": loop, "long-loop": long_loop,
     "temperature": temperature, "main": main, "mapping": mapping, "noise": advantage_noise,
+    "mend": mend,
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Does the list follow what the reasoning says? An intervention: change one stated value, decode again, look.
+"""Does the list follow what the reasoning says? An intervention: change a stated value, decode again, look.
 
 Source: our choice, after the interventions on chains of thought of Lanham et al. (2023). A model may write true
 sentences and ignore them, or follow every word: only changing a word tells.
@@ -13,6 +13,7 @@ import numpy as np
 from transformers import PreTrainedModel
 
 from .context import escape
+from .evaluate import evaluate
 from .facets import Parser
 from .logs import SearchLog, SearchRequest
 from .ranker import CRSRanker
@@ -49,6 +50,18 @@ def edits(
     return out
 
 
+def mended(text: str, claims: dict[str, str], parser: Parser, keys: Sequence[str]) -> str:
+    """The text with its false words on the facets `keys` replaced by the true values `claims`; what it does not state
+    stays unsaid. Where a replacement would change what the text states of another facet, it is left out."""
+    for key in keys:
+        stated = parser.stated(text)
+        if key in claims and stated.get(key, claims[key]) != claims[key]:
+            changed = text.replace(escape(stated[key]), escape(claims[key]))
+            if parser.stated(changed) == {**stated, key: claims[key]}:
+                text = changed
+    return text
+
+
 def faithfulness(
     model: PreTrainedModel,
     codec: Codec,
@@ -83,3 +96,26 @@ def faithfulness(
         )
     names = ("kept", "before", "after", "old_after")
     return {key: {"n": len(of), **dict(zip(names, np.mean(of, axis=0).round(5).tolist()))} for key, of in sorted(rows.items())}
+
+
+def mending(
+    model: PreTrainedModel,
+    codec: Codec,
+    requests: Sequence[SearchRequest],
+    thoughts: Sequence[str],
+    claims: Sequence[dict[str, str]],
+    parser: Parser,
+    batch: int = 64,
+) -> dict[str, dict]:
+    """What false words cost: the lists that the `thoughts` lead to when one attribute's false words are made true, and
+    when all are. Attribute (or "all") -> `changed`, the number of texts that a true word changed, and `ranks`, 0-based,
+    None where the target is not among the first ten. `claims` are what is true of each request.
+    """
+    keys = sorted({key for of in claims for key in of})
+    out = {}
+    for name, some in [*((key, [key]) for key in keys), ("all", keys)]:
+        texts = {r.id: mended(t, c, parser, some) for r, t, c in zip(requests, thoughts, claims, strict=True)}
+        ranker = CRSRanker(f"{name} mended", model, codec, lambda r, of=texts: of[r.id], batch=batch)
+        ranks = evaluate(ranker, codec.log, requests).ranks
+        out[name] = {"changed": sum(texts[r.id] != t for r, t in zip(requests, thoughts)), "ranks": ranks}
+    return out

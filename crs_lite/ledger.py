@@ -213,7 +213,8 @@ def b1(e: dict[str, Rows]) -> Entry:
     for label, key in (("claims that repeat the prior", "prior"), ("claims nothing supports", "unsupported")):
         share = lambda row: row["audit"]["planted"][key] / max(row["audit"]["planted"]["claims"], 1)  # noqa: B023, E731
         found.append(hierarchical([np.array([share(end[s]) - share(start[s])]) for s in seeds]))
-        entry.effects.append(f"{label} {np.mean([share(start[s]) for s in seeds]):.3f} → " + text("", found[-1]).strip())
+        before = np.mean([share(start[s]) for s in seeds])
+        entry.effects.append(text(f"{label}: {before:.3f} at the start, change", found[-1]))
     entry.seeds, entry.about, entry.commands = len(seeds), start[seeds[0]], [COMMAND["loop"]]
     fell = [d.high < 0 for d in found]
     return _enough(entry, "reproduced" if all(fell) else "partly" if any(fell) else "not reproduced")
@@ -256,6 +257,8 @@ def goal(e: dict[str, Rows]) -> Entry:
         text("lost between ceiling and true reasoning (decoder)", hierarchical([t - top for t in true])),
         text("between true and own reasoning (reasoner)", hierarchical([o - t for o, t in zip(own, true)])),
     ]
+    if fixed := e["mend"].get("rgrpo-round1-sft"):
+        entry.effects += [text(*effect) for effect in words(fixed)]
     rewarded = difference([e["arms"].get("rgrpo-0") or {}], [e["arms"].get("form-only-0") or {}], "NDCG@10")
     if rewarded:
         entry.effects.append(text("what the list's reward gives in round 1 (R-GRPO − form only)", rewarded[0]))
@@ -265,6 +268,18 @@ def goal(e: dict[str, Rows]) -> Entry:
     entry.effects.append("capacity: not run")
     entry.seeds, entry.about, entry.commands = len(own), next(iter(crs.values())), [COMMAND["loop"], COMMAND["main"]]
     return _enough(entry, "reached" if share.low >= GOAL else "missed")
+
+
+def words(rows: Rows) -> list[tuple[str, Difference]]:
+    """The reasoner's loss in NDCG@10, part by part, from the `mend` rows of one checkpoint: false words on the category,
+    on the brand, on any attribute; and what true reasoning says beyond words put right."""
+    ndcg = lambda ranks: values({"ranks": ranks}, "NDCG@10")  # noqa: E731
+    own = {s: ndcg(row["ranks"]) for s, row in rows.items()}
+    better = {k: {s: ndcg(row["mended"][k]["ranks"]) for s, row in rows.items()} for k in ("category", "brand", "all")}
+    true = {s: ndcg(row["true_reasoning_ranks"]) for s, row in rows.items()}
+    parts = [(f"of it, false words: {k}", own, better[k]) for k in ("category", "brand", "all")]
+    parts.append(("of it, left unsaid or said otherwise", better["all"], true))
+    return [(label, hierarchical([low[s] - high[s] for s in rows])) for label, low, high in parts]
 
 
 def _later(id: str, claim: str) -> Callable[[dict], Entry]:
@@ -279,9 +294,14 @@ CLAIMS: tuple[Callable[[dict[str, Rows]], Entry], ...] = (
 )  # fmt: skip
 
 
+def evidence(folder: Path) -> dict[str, Rows]:
+    """The rows in `folder` (one log, one profile) of every experiment that a claim is judged by."""
+    return {name: gather(folder, name) for name in ("main", "arms", "loop", "noise", "mend")}
+
+
 def ledger(folder: Path) -> list[Entry]:
-    """Every claim in the order of the list, judged by the rows in `folder` (one log, one profile)."""
-    found = {name: gather(folder, name) for name in ("main", "arms", "loop", "noise")}
+    """Every claim in the order of the list, judged by the rows in `folder`."""
+    found = evidence(folder)
     return [claim(found) for claim in CLAIMS]
 
 

@@ -2,12 +2,14 @@
 
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from test_pipeline import make  # noqa: F401  (a fixture)
+from toy import BRANDS, CITIES
 
 from crs_lite import experiments, profiles
 from crs_lite.errors import CRSError
@@ -68,6 +70,36 @@ def test_every_experiment_runs_and_resumes_on_a_toy_shop(job, tmp_path, monkeypa
     assert set(every["noise"]["noise"]["arms"]) == set(experiments.ARMS)
     hits = experiments.values(every["arms"]["distilled"], "HR@10")
     assert hits.shape == (n_test,) and hits.sum() == sum(r is not None and r < 10 for r in every["arms"]["distilled"]["ranks"])
+
+
+class Known:
+    """The toy shop's truth: the city decides the brand, the query the category."""
+
+    def claims(self, request):
+        return {"brand": BRANDS[CITIES.index(request.place)], "category": request.query}
+
+    def expected_utility(self, requests, lists):
+        return np.zeros(len(lists))
+
+
+def test_mending_needs_a_truth_and_takes_the_stages_of_the_loop(job, make):  # noqa: F811
+    with pytest.raises(CRSError, match="nobody knows what is true"):
+        experiments.run_seed(job("mend"))
+
+    def knowing(seed):
+        p = make("knowing")
+        p.truth = Known()
+        return p
+
+    ends = [replace(job(*of), open=knowing) for of in (("mend",), ("arms", "distilled"), ("loop", "rgrpo-*-sft"))]
+    assert [experiments.run_seed(end) for end in ends] == [2, 1, 2]
+    mend, arms, loop = ({r["row"]: r for r in experiments.rows(end.out, end.name)} for end in ends)
+    for row, whole in (("distilled", arms), ("rgrpo-round1-sft", loop)):
+        n = mend[row]["n"]
+        assert mend[row]["ranks"] == whole[row]["ranks"][:n] and mend[row]["true_reasoning_ranks"] == whole[row]["true_reasoning_ranks"][:n]
+        found = mend[row]["mended"]
+        assert set(found) == {"brand", "category", "all"} and all(len(v["ranks"]) == n for v in found.values())
+        assert max(found["brand"]["changed"], found["category"]["changed"]) <= found["all"]["changed"] <= n
 
 
 def test_a_row_that_nobody_wants_trains_nothing(job, make):  # noqa: F811

@@ -95,7 +95,7 @@ def test_verdicts_of_a_world_that_is_known(tmp_path):
 def test_the_goal_and_where_the_rest_is_lost(tmp_path):
     more = {**QUALITY, ("main", "informed"): 1.0, ("arms", "form-only-0"): 0.2}
     world(tmp_path, more)
-    entry = {x.id: x for x in ledger.ledger(tmp_path)}["G"]
+    entry = ledger.goal(ledger.evidence(tmp_path))
     assert entry.verdict == "missed" and "share of the ceiling 0.7" in entry.effects[0]
     true = 0.8 + 0.2 / np.log2(3)
     assert f"(decoder) {true - 1:+.3f}" in entry.effects[1]
@@ -103,7 +103,22 @@ def test_the_goal_and_where_the_rest_is_lost(tmp_path):
     assert own == pytest.approx(0.7 - true, abs=0.03)  # 1,500 draws of 0.7
     assert "+0.3" in entry.effects[3]  # 0.5 - 0.2
     world(tmp_path, {**more, ("loop", "rgrpo-round1-sft"): 0.9})
-    assert {x.id: x for x in ledger.ledger(tmp_path)}["G"].verdict == "reached"
+    assert ledger.goal(ledger.evidence(tmp_path)).verdict == "reached"
+
+
+def test_what_false_words_cost_is_split_by_attribute(tmp_path):
+    ranks = {"category": [0, 1, None, None], "brand": [1, 0, None, None], "all": [0, 0, 1, None]}
+    for seed in range(5):
+        row = {
+            "schema": 1, "row": "rgrpo-round1-sft", "seed": seed, "experiment": "mend", "ranks": [1, 1, None, None],
+            "true_reasoning_ranks": [0, 0, 0, 0], "mended": {k: {"changed": 2, "ranks": r} for k, r in ranks.items()},
+        }  # fmt: skip
+        experiments.write(tmp_path / "mend" / f"rgrpo-round1-sft-seed{seed}.json", row)
+    found = dict(ledger.words(ledger.gather(tmp_path, "mend")["rgrpo-round1-sft"]))
+    second = 1 / np.log2(3)
+    by_hand = [(1 - second) / 4, (1 - second) / 4, (2 - 2 * second + second) / 4, (2 - second) / 4]
+    assert [d.mean for d in found.values()] == pytest.approx([-x for x in by_hand])
+    assert sum(by_hand[2:]) == pytest.approx((4 - 2 * second) / 4)  # the last two parts are the whole loss
 
 
 def test_too_few_seeds_make_no_verdict(tmp_path):
@@ -116,11 +131,11 @@ def test_a_second_iteration_on_few_seeds_leaves_the_verdict_to_the_first(tmp_pat
     world(tmp_path, QUALITY)
     for seed in (3, 4):
         (tmp_path / "loop" / f"grpo-round1-rl-seed{seed}.json").unlink()
-    entry = {x.id: x for x in ledger.ledger(tmp_path)}["C3"]
+    entry = ledger.c3(ledger.evidence(tmp_path))
     assert entry.verdict == "partly" and entry.seeds == 5 and "round 2 not run: 3 of 5 seeds so far" in entry.effects
     for seed in range(3):
         (tmp_path / "loop" / f"grpo-round1-rl-seed{seed}.json").unlink()
-    entry = {x.id: x for x in ledger.ledger(tmp_path)}["C3"]
+    entry = ledger.c3(ledger.evidence(tmp_path))
     assert entry.verdict == "partly" and entry.effects[-1] == "round 2 not run"  # a claim of every iteration is not shown by one
 
 
