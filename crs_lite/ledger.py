@@ -258,7 +258,9 @@ def goal(e: dict[str, Rows]) -> Entry:
         text("between true and own reasoning (reasoner)", hierarchical([o - t for o, t in zip(own, true)])),
     ]
     if fixed := e["mend"].get("rgrpo-round1-sft"):
-        entry.effects += [text(*effect) for effect in words(fixed)]
+        entry.effects += [text(f"of it, {label}", d) for label, d in words(fixed)]
+    if first := e["mend"].get("distilled"):
+        entry.effects += [text(f"at the distilled start, {label}", d) for label, d in words(first)[2:]]
     rewarded = difference([e["arms"].get("rgrpo-0") or {}], [e["arms"].get("form-only-0") or {}], "NDCG@10")
     if rewarded:
         entry.effects.append(text("what the list's reward gives in round 1 (R-GRPO − form only)", rewarded[0]))
@@ -266,7 +268,7 @@ def goal(e: dict[str, Rows]) -> Entry:
         luck = np.mean([row["arms"]["grpo"]["noise_share"] for row in noise.values()])
         entry.effects.append(f"credit: share of luck in an advantage {luck:.2f} for GRPO, 0 for R-GRPO")
     entry.effects.append("capacity: not run")
-    entry.seeds, entry.about, entry.commands = len(own), next(iter(crs.values())), [COMMAND["loop"], COMMAND["main"]]
+    entry.seeds, entry.about, entry.commands = len(own), next(iter(crs.values())), [COMMAND[name] for name in ("loop", "main", "mend")]
     return _enough(entry, "reached" if share.low >= GOAL else "missed")
 
 
@@ -277,8 +279,8 @@ def words(rows: Rows) -> list[tuple[str, Difference]]:
     own = {s: ndcg(row["ranks"]) for s, row in rows.items()}
     better = {k: {s: ndcg(row["mended"][k]["ranks"]) for s, row in rows.items()} for k in ("category", "brand", "all")}
     true = {s: ndcg(row["true_reasoning_ranks"]) for s, row in rows.items()}
-    parts = [(f"of it, false words: {k}", own, better[k]) for k in ("category", "brand", "all")]
-    parts.append(("of it, left unsaid or said otherwise", better["all"], true))
+    parts = [(f"false words: {k}", own, better[k]) for k in ("category", "brand", "all")]
+    parts.append(("left unsaid or said otherwise", better["all"], true))
     return [(label, hierarchical([low[s] - high[s] for s in rows])) for label, low, high in parts]
 
 
@@ -286,7 +288,7 @@ def _later(id: str, claim: str) -> Callable[[dict], Entry]:
     return lambda e: Entry(id, claim)
 
 
-COMMAND = {name: f"python -m crs_lite experiment {name} --profile laptop --seeds 5" for name in ("arms", "loop", "main")}
+COMMAND = {name: f"python -m crs_lite experiment {name} --profile laptop --seeds 5" for name in ("arms", "loop", "main", "mend")}
 CLAIMS: tuple[Callable[[dict[str, Rows]], Entry], ...] = (
     c1, c2, c3, c4, lambda e: c2(e, cold=True), _later("C6", "quality grows with the size of the backbone"), c7,
     _later("N1", "text context beats embedding context"), _later("N2", "alternation beats pure SFT, pure RL and other schedules"),
@@ -311,7 +313,7 @@ def markdown(entries: Sequence[Entry]) -> str:
     for x in entries:
         verdict = f"{x.verdict} (tiny)" if x.about and not x.verdict.startswith(NOT_RUN) else x.verdict
         commands = ", ".join(f"`{c}`" for c in x.commands)
-        lines.append(f"| {x.id} | {x.claim} | {verdict} | {'; '.join(x.effects)} | {x.seeds or ''} | {commands} |")
+        lines.append(f"| {x.id} | {x.claim} | {verdict} | {'<br>'.join(x.effects)} | {x.seeds or ''} | {commands} |")
     about = next((x.about for x in entries if x.about), None)
     if about:
         hidden, layers = about["profile"]["hidden"], about["profile"]["layers"]
