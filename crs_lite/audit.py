@@ -18,6 +18,18 @@ def attribute_truth(stated: dict[str, str], truth: dict[str, str]) -> tuple[int,
     return sum(stated[key].lower() == truth[key].lower() for key in known), len(known)
 
 
+def by_attribute(stated: Sequence[dict[str, str]], truths: Sequence[dict[str, str]]) -> dict[str, tuple[int, int, int]]:
+    """Facet -> (texts whose truth is known, of these those that state the facet, of these those that state it truly)."""
+    counts: dict[str, list[int]] = {}
+    for claims, truth in zip(stated, truths, strict=True):
+        for key, value in truth.items():
+            of = counts.setdefault(key, [0, 0, 0])
+            of[0] += 1
+            of[1] += key in claims
+            of[2] += claims.get(key, "").lower() == value.lower()
+    return {key: tuple(of) for key, of in sorted(counts.items())}
+
+
 def audit(
     texts: Sequence[str],
     truths: Sequence[dict[str, str]],

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from . import backbones
+from .audit import by_attribute
 from .baselines.bm25 import BM25
 from .baselines.dense import Dense
 from .baselines.popularity import Popularity
@@ -257,17 +258,18 @@ def mend(p: Pipeline) -> Made:
         def row(name=name, system=system, end=end) -> Row:
             scored = p.score(system, end())
 
-            n = len(some)
+            n, parser, claims = len(some), Parser(facet_values(p.log)), [p.truth.claims(r) for r in some]
+            thoughts = scored["thoughts"][:n]
 
             def fn(folder: Path) -> dict:
-                model, parser = backbones.load_model(end().folder), Parser(facet_values(p.log))
-                claims = [p.truth.claims(r) for r in some]
-                return {"mended": mending(model, p.codec, some, scored["thoughts"][:n], claims, parser, p.profile.eval_batch)}
+                model = backbones.load_model(end().folder)
+                return {"mended": mending(model, p.codec, some, thoughts, claims, parser, p.profile.eval_batch)}
 
             stage = p.work.run(f"mend-{name}", {"checkpoint": end(), "n": n, "max_reasoning": p.profile.max_reasoning}, fn)
             return {
                 "system": system, "n": n, "request_ids": scored["request_ids"][:n], "ranks": scored["ranks"][:n],
                 "true_reasoning_ranks": scored["true_reasoning"]["ranks"][:n],
+                "by_attribute": by_attribute([parser.stated(t) for t in thoughts], claims),
                 "stage": stage.folder.name, "stage_minutes": stage.minutes, **stage.info,
             }  # fmt: skip
 

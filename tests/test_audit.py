@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crs_lite.audit import attribute_truth, audit, planted
+from crs_lite.audit import attribute_truth, audit, by_attribute, planted
 from crs_lite.contradictions import Citations, contradicts_itself
 from crs_lite.errors import CRSError
 from crs_lite.facets import Parser, facet_values
@@ -197,3 +197,9 @@ def test_planted_errors_are_counted_where_a_teacher_planted_them():
     assert counts[1.0]["prior_false"] == wrong > 0
     by_hand = planted([{"category": "lamp", "brand": "Nordfell", "colour": "red"}], [{"brand": "Solano"}], requests[:1], teacher)
     assert by_hand["claims"] == 2 and by_hand["judged"] == 1
+
+
+def test_what_is_stated_is_counted_by_attribute():
+    stated = [{"brand": "A", "colour": "red"}, {"brand": "B"}, {}]
+    truths = [{"brand": "A", "colour": "blue"}, {"brand": "A"}, {"brand": "C", "size": "L"}]
+    assert by_attribute(stated, truths) == {"brand": (3, 2, 1), "colour": (1, 1, 0), "size": (1, 0, 0)}
