@@ -64,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     book = sub.add_parser("book", help="execute every notebook with papermill and build the HTML book")
     book.add_argument("--profile", default="smoke", help=f"one of {', '.join(PROFILES)}")
     book.add_argument("--out", type=Path, default=ROOT / "build")
+    book.add_argument("--only", default="*", metavar="PATTERN", help="notebooks whose name matches, such as 'ch0*'")
     book.add_argument("--no-run", action="store_true", help="only build the pages")
     book.add_argument("--record", action="store_true", help="keep minutes, memory and metrics as those the chapters tell")
 
@@ -209,7 +210,7 @@ def _book(args) -> int:
     from .profiles import get_profile
 
     get_profile(args.profile)
-    report = book.build(args.profile, args.out, run_notebooks=not args.no_run)
+    report = book.build(args.profile, args.out, run_notebooks=not args.no_run, only=args.only)
     print(book.main_summary(report))
     if args.record:
         book.record(report)

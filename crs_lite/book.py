@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from fnmatch import fnmatch
 from pathlib import Path
 
 import nbformat
@@ -231,12 +232,14 @@ def _failed_cell(notebook: NotebookNode) -> str:
 # -- the whole book -------------------------------------------------------------------------------
 
 
-def build(profile: str, out: Path, *, run_notebooks: bool = True, root: Path = ROOT) -> BookReport:
-    """Run every notebook at `profile` into `out/profile/notebooks`, then render the pages into `out/profile/html`.
+def build(profile: str, out: Path, *, run_notebooks: bool = True, only: str = "*", root: Path = ROOT) -> BookReport:
+    """Run every notebook (or those whose name matches `only`) at `profile` into `out/profile/notebooks`, then render the pages into `out/profile/html`.
 
     `smoke` pages show the committed notebooks, other profiles the run just made (or, with `run_notebooks=False`,
-    the run found in `out/profile/notebooks`). A failing notebook does not stop the others: see `BookReport.ok`.
-    Raises `CRSError` for an unknown profile, a notebook without a proper parameters cell, or no run to show.
+    the run found in `out/profile/notebooks`). A failing notebook does not stop the others: see `BookReport.ok`. After
+    `only`, pages wait until every notebook has run.
+    Raises `CRSError` for an unknown profile, a pattern that no notebook matches, a notebook without a proper parameters
+    cell, or no run to show.
     """
     get_profile(profile)
     out = out.resolve() / profile
@@ -247,8 +250,14 @@ def build(profile: str, out: Path, *, run_notebooks: bool = True, root: Path = R
         check_parameters(nbformat.read(path, as_version=4), path.relative_to(root), {"PROFILE": profile})
     runs = []
     if run_notebooks:
-        runs = [execute(path, outputs[chapter], profile, root=root) for chapter, path in chapters.items()]
+        some = {chapter: path for chapter, path in chapters.items() if fnmatch(path.stem, only)}
+        if not some:
+            raise CRSError(f"no notebook is called {only!r}; use a pattern for {', '.join(p.stem for p in chapters.values())}.")
+        runs = [execute(path, outputs[chapter], profile, root=root) for chapter, path in some.items()]
     missing = [chapter for chapter, path in outputs.items() if profile != "smoke" and not path.exists()]
+    if missing and only != "*":
+        print(f"No pages yet: {', '.join(missing)} have not run at {profile}.")
+        return BookReport(profile, hardware(), runs, None)
     if missing:
         raise CRSError(f"{outputs[missing[0]]}: no such run; run `python -m crs_lite book --profile {profile}` first.")
     index, fault = None, None

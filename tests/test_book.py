@@ -144,6 +144,24 @@ def test_any_warning_fails_the_pages_and_smoke_shows_the_committed_notebooks(mak
     assert "intro.md:5" in report.render_error and "nowhere" in report.render_error and "\n" not in report.render_error
 
 
+def test_chapters_can_be_run_one_at_a_time_and_the_pages_come_with_the_last(make_book, tmp_path, monkeypatch, capsys):
+    def execute(path, output, profile, *, root):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(path.read_text())
+        return book.NotebookRun(f"book/{path.stem}", 1.0, 1.0)
+
+    monkeypatch.setattr(book, "execute", execute)
+    monkeypatch.setattr(book, "render", lambda root, out, outputs: out / "html" / "index.html")
+    root = make_book(one=notebook(), two=notebook())
+    with pytest.raises(CRSError, match="'three'.*one, two"):
+        book.build("laptop", tmp_path / "build", only="three", root=root)
+    first = book.build("laptop", tmp_path / "build", only="o*", root=root)
+    assert [run.chapter for run in first.runs] == ["book/one"] and first.ok and first.index is None
+    assert "book/two have not run" in capsys.readouterr().out
+    second = book.build("laptop", tmp_path / "build", only="two", root=root)
+    assert [run.chapter for run in second.runs] == ["book/two"] and second.index is not None
+
+
 def test_no_run_to_show(make_book, tmp_path):
     with pytest.raises(CRSError, match="no such run.*--profile laptop"):
         book.build("laptop", tmp_path / "build", run_notebooks=False, root=make_book(one=notebook()))
