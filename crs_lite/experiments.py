@@ -149,10 +149,10 @@ def arms(p: Pipeline) -> Made:
     yield "form-only-0", control
 
 
-def loop(p: Pipeline, arms: Sequence[str] = ("rgrpo", "grpo"), rounds: int = 2) -> Made:
+def loop(p: Pipeline, arms: Sequence[str] = ARMS, rounds: int = 2) -> Made:
     """C2, C4, C5, B1, O1, and C3's second iteration: the whole loop, every stage scored, with both consolidations.
 
-    GRPO's loop ends with the RL of its last round, which is all that is compared.
+    The loops of the arms that R-GRPO is compared with end with the RL of their last round.
     """
     distil = later(lambda: p.distil(p.align()))
     for arm in arms:
@@ -163,7 +163,7 @@ def loop(p: Pipeline, arms: Sequence[str] = ("rgrpo", "grpo"), rounds: int = 2) 
             about = {"arm": arm, "round": i}
             if i:
                 yield f"{arm}-round{i}-rl", partial(tested, p, f"{path} RL", explored, **about)
-            if arm == "grpo" and i == rounds - 1:
+            if arm != "rgrpo" and i == rounds - 1:
                 break
             collected = later(p.collect, explored, path)
             about["kept"] = later(lambda stage: stage.info, collected)

@@ -59,7 +59,8 @@ def test_every_experiment_runs_and_resumes_on_a_toy_shop(job, tmp_path, monkeypa
             assert r["command"] and r["versions"] and r["log"] == "toy" and r["seed"] == 0
     assert set(every["arms"]) == {"distilled", "rgrpo-0", "grpo-0", "beam_top1-0", "rgrpo-1", "grpo-1", "form-only-0"}
     assert {"popularity", "repeat-last", "BM25", "dense", "DSI", "LTRGR", "LatentR3", "direct-SFT"} <= set(every["main"])
-    assert "rgrpo-round3-sft" in every["long-loop"] and "grpo-round1-rl" in every["loop"]
+    assert "rgrpo-round3-sft" in every["long-loop"]
+    assert {"grpo-round1-rl", "beam_top1-round1-rl"} <= set(every["loop"]) and "beam_top1-round1-sft" not in every["loop"]
     steps = every["arms"]["grpo-1"]["steps"]
     assert len(steps["rank"]) == 2 and len(steps["silent_groups"]) == 2
     assert every["arms"]["rgrpo-0"]["steps"] != every["arms"]["rgrpo-1"]["steps"]  # another RL seed
