@@ -4,9 +4,10 @@ import json
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from crs_lite import book, results
+from crs_lite import book, lesson, results
 from crs_lite.marketplace import FROZEN_SHA256
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,6 +30,26 @@ def test_readme_shows_the_recorded_benchmarks():
 def test_the_guide_shows_the_recorded_runs():
     text = (ROOT / "book" / "instructors.md").read_text()
     assert text == results.with_block(text, book.recorded_runs(), "runs")
+
+
+def test_readme_says_how_long_a_book_takes():
+    """The chapters' recorded minutes, and at most two more for the pages."""
+    text, known = (ROOT / "README.md").read_text(), json.loads(lesson.CHAPTERS.read_text())
+    said = {
+        "smoke": re.search(r"\| `make book` \|.*\| (\d+) minutes \|", text),
+        "laptop": re.search(r"`make book PROFILE=laptop` .* in (\d+) minutes", text),
+    }
+    for profile, found in said.items():
+        assert 0 <= int(found[1]) - sum(runs[profile]["minutes"] for runs in known.values()) <= 2, profile
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "book").glob("ch*.ipynb")), ids=lambda path: path.stem)
+def test_run_boxes_show_the_recorded_runs(path):
+    with pd.option_context("display.max_columns", None):
+        expected = lesson.run_box(path.stem)._repr_html_()
+    cells = json.loads(path.read_text())["cells"]
+    shown = [o for c in cells if "".join(c["source"]).endswith(f'run_box("{path.stem}")') for o in c["outputs"]]
+    assert ["".join(o["data"]["text/html"]) for o in shown] == [expected]
 
 
 def test_the_recorded_benchmarks_are_whole_and_reach_what_was_wanted():
