@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change single budgets of the profile")
 
     experiment = sub.add_parser("experiment", help="a named experiment over several seeds; each finished arm is one results file")
-    experiment.add_argument("name", help="tune, tune-baselines, arms, loop, long-loop, temperature, main, mapping, noise, mend")
+    experiment.add_argument("name", help="tune, tune-baselines, arms, loop, long-loop, temperature, main, mapping, noise, mend, capacity")
     experiment.add_argument("--profile", default="laptop", help=f"one of {', '.join(PROFILES)}")
     experiment.add_argument("--seeds", type=int, default=5, help="seeds 0 .. N-1")
     experiment.add_argument("--seed", type=int, help="this seed only")

@@ -11,7 +11,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from fnmatch import fnmatch
 from functools import cache, partial
@@ -292,10 +292,25 @@ def mapping(p: Pipeline) -> Made:
         yield kind, row
 
 
+def capacity(p: Pipeline) -> Made:
+    """How much of what is lost is the size of the backbone: the distilled start at half the width and at one and a half
+    times the width, everything else as it is. Judges no claim."""
+    for name, width in (("half-width", p.profile.hidden // 2), ("wider", p.profile.hidden * 3 // 2)):
+
+        def row(name=name, width=width) -> Row:
+            profile = replace(p.profile, hidden=width, ffn=p.profile.ffn * width // p.profile.hidden)
+            other = Pipeline(p.log, p.truth, profile, p.seed, p.work.root / name, p.shipped)
+            other.prepare()
+            found = tested(other, f"distilled SFT, {name}", other.distil(other.align()))
+            return {**found, "profile": asdict(profile), "parameters": other.fresh.info}
+
+        yield name, row
+
+
 EXPERIMENTS: dict[str, Callable[[Pipeline], Made]] = {
     "tune": tune, "tune-baselines": tune_baselines, "arms": arms, "loop": loop, "long-loop": long_loop,
     "temperature": temperature, "main": main, "mapping": mapping, "noise": advantage_noise,
-    "mend": mend,
+    "mend": mend, "capacity": capacity,
 }  # fmt: skip
 
 

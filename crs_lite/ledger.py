@@ -267,9 +267,22 @@ def goal(e: dict[str, Rows]) -> Entry:
     if noise := e["noise"].get("noise"):
         luck = np.mean([row["arms"]["grpo"]["noise_share"] for row in noise.values()])
         entry.effects.append(f"credit: share of luck in an advantage {luck:.2f} for GRPO, 0 for R-GRPO")
-    entry.effects.append("capacity: not run")
+    entry.effects += sizes(e) or ["capacity: not run"]
     entry.seeds, entry.about, entry.commands = len(own), next(iter(crs.values())), [COMMAND[name] for name in ("loop", "main", "mend")]
+    entry.commands += [COMMAND["capacity"]] * bool(e["capacity"])
     return _enough(entry, "reached" if share.low >= GOAL else "missed")
+
+
+def sizes(e: dict[str, Rows]) -> list[str]:
+    """What the width of the backbone does to the distilled start, with its own and with true reasoning."""
+    effects = []
+    for name, rows in sorted(e["capacity"].items()):
+        millions = next(iter(rows.values()))["parameters"]["parameters"] / 1e6
+        for label, key in (("own", "ranks"), ("true", "true_reasoning_ranks")):
+            pair = [{s: {**row, "ranks": row[key]} for s, row in of.items()} for of in (rows, e["arms"].get("distilled") or {})]
+            if found := difference([pair[0]], [pair[1]], "NDCG@10"):
+                effects.append(text(f"capacity: distilled start, {name} ({millions:.1f} M), {label} reasoning", found[0]) + f", {found[1]} seeds")
+    return effects
 
 
 def words(rows: Rows) -> list[tuple[str, Difference]]:
@@ -288,7 +301,7 @@ def _later(id: str, claim: str) -> Callable[[dict], Entry]:
     return lambda e: Entry(id, claim)
 
 
-COMMAND = {name: f"python -m crs_lite experiment {name} --profile laptop --seeds 5" for name in ("arms", "loop", "main", "mend")}
+COMMAND = {name: f"python -m crs_lite experiment {name} --profile laptop --seeds 5" for name in ("arms", "loop", "main", "mend", "capacity")}
 CLAIMS: tuple[Callable[[dict[str, Rows]], Entry], ...] = (
     c1, c2, c3, c4, lambda e: c2(e, cold=True), _later("C6", "quality grows with the size of the backbone"), c7,
     _later("N1", "text context beats embedding context"), _later("N2", "alternation beats pure SFT, pure RL and other schedules"),
@@ -298,7 +311,7 @@ CLAIMS: tuple[Callable[[dict[str, Rows]], Entry], ...] = (
 
 def evidence(folder: Path) -> dict[str, Rows]:
     """The rows in `folder` (one log, one profile) of every experiment that a claim is judged by."""
-    return {name: gather(folder, name) for name in ("main", "arms", "loop", "noise", "mend")}
+    return {name: gather(folder, name) for name in ("main", "arms", "loop", "noise", "mend", "capacity")}
 
 
 def ledger(folder: Path) -> list[Entry]:

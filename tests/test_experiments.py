@@ -47,7 +47,7 @@ def job(make, tmp_path):  # noqa: F811
 
 
 def test_every_experiment_runs_and_resumes_on_a_toy_shop(job, tmp_path, monkeypatch):
-    for name in ("tune", "tune-baselines", "arms", "loop", "temperature", "main", "long-loop", "mapping", "noise"):
+    for name in ("tune", "tune-baselines", "arms", "loop", "temperature", "main", "long-loop", "mapping", "noise", "capacity"):
         assert experiments.run_seed(job(name)) > 0
         assert experiments.run_seed(job(name)) == 0
     every = {name: {r["row"]: r for r in experiments.rows(tmp_path / "rows", name)} for name in experiments.EXPERIMENTS}
@@ -61,6 +61,8 @@ def test_every_experiment_runs_and_resumes_on_a_toy_shop(job, tmp_path, monkeypa
     assert {"popularity", "repeat-last", "BM25", "dense", "DSI", "LTRGR", "LatentR3", "direct-SFT"} <= set(every["main"])
     assert "rgrpo-round3-sft" in every["long-loop"]
     assert {"grpo-round1-rl", "beam_top1-round1-rl"} <= set(every["loop"]) and "beam_top1-round1-sft" not in every["loop"]
+    sizes = [row["parameters"]["parameters"] for row in (every["capacity"]["half-width"], every["arms"]["distilled"], every["capacity"]["wider"])]
+    assert sizes == sorted(set(sizes))
     steps = every["arms"]["grpo-1"]["steps"]
     assert len(steps["rank"]) == 2 and len(steps["silent_groups"]) == 2
     assert every["arms"]["rgrpo-0"]["steps"] != every["arms"]["rgrpo-1"]["steps"]  # another RL seed

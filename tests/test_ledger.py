@@ -106,6 +106,16 @@ def test_the_goal_and_where_the_rest_is_lost(tmp_path):
     assert ledger.goal(ledger.evidence(tmp_path)).verdict == "reached"
 
 
+def test_the_goal_says_what_the_width_of_the_backbone_does(tmp_path):
+    world(tmp_path, {**QUALITY, ("main", "informed"): 1.0})
+    assert "capacity: not run" in ledger.goal(ledger.evidence(tmp_path)).effects
+    world(tmp_path, {("capacity", "wider"): 0.4})  # a tenth more requests than the start has first
+    entry = ledger.goal(ledger.evidence(tmp_path))
+    own = next(x for x in entry.effects if x.startswith("capacity") and "own" in x)
+    assert "wider (0.0 M)" in own and " +0.1" in own and own.endswith("5 seeds")
+    assert "capacity: not run" not in entry.effects and any("experiment capacity" in c for c in entry.commands)
+
+
 def test_what_false_words_cost_is_split_by_attribute(tmp_path):
     ranks = {"category": [0, 1, None, None], "brand": [1, 0, None, None], "all": [0, 0, 1, None]}
     for seed in range(5):
