@@ -293,18 +293,22 @@ def mapping(p: Pipeline) -> Made:
 
 
 def capacity(p: Pipeline) -> Made:
-    """How much of what is lost is the size of the backbone: the distilled start at half the width and at one and a half
-    times the width, everything else as it is. Judges no claim."""
-    for name, width in (("half-width", p.profile.hidden // 2), ("wider", p.profile.hidden * 3 // 2)):
+    """How much of what is lost is the size of the backbone: the distilled start, and the aligned model's direct answer,
+    at half the width and at one and a half times the width, everything else as it is. Judges no claim."""
 
-        def row(name=name, width=width) -> Row:
-            profile = replace(p.profile, hidden=width, ffn=p.profile.ffn * width // p.profile.hidden)
-            other = Pipeline(p.log, p.truth, profile, p.seed, p.work.root / name, p.shipped)
-            other.prepare()
+    def row(name: str, width: int, reason: str) -> Row:
+        profile = replace(p.profile, hidden=width, ffn=p.profile.ffn * width // p.profile.hidden)
+        other = Pipeline(p.log, p.truth, profile, p.seed, p.work.root / name, p.shipped)
+        other.prepare()
+        if reason == "none":
+            found = tested(other, f"aligned, {name}", other.align(), "none")
+        else:
             found = tested(other, f"distilled SFT, {name}", other.distil(other.align()))
-            return {**found, "profile": asdict(profile), "parameters": other.fresh.info}
+        return {**found, "profile": asdict(profile), "parameters": other.fresh.info}
 
-        yield name, row
+    for name, width in (("half-width", p.profile.hidden // 2), ("wider", p.profile.hidden * 3 // 2)):
+        yield name, partial(row, name, width, "own")
+        yield f"{name}-aligned", partial(row, name, width, "none")
 
 
 EXPERIMENTS: dict[str, Callable[[Pipeline], Made]] = {

@@ -274,14 +274,20 @@ def goal(e: dict[str, Rows]) -> Entry:
 
 
 def sizes(e: dict[str, Rows]) -> list[str]:
-    """What the width of the backbone does to the distilled start, with its own and with true reasoning."""
+    """What the width of the backbone does to the distilled start, with its own and with true reasoning, and to the
+    aligned model's direct answer."""
+    start, direct = e["arms"].get("distilled") or {}, e["main"].get("aligned") or {}
     effects = []
     for name, rows in sorted(e["capacity"].items()):
+        width = name.removesuffix("-aligned")
         millions = next(iter(rows.values()))["parameters"]["parameters"] / 1e6
-        for label, key in (("own", "ranks"), ("true", "true_reasoning_ranks")):
-            pair = [{s: {**row, "ranks": row[key]} for s, row in of.items()} for of in (rows, e["arms"].get("distilled") or {})]
+        kinds = [("direct answer", direct, "ranks")] if name != width else [
+            ("distilled start, own reasoning", start, "ranks"), ("distilled start, true reasoning", start, "true_reasoning_ranks")
+        ]  # fmt: skip
+        for label, usual, key in kinds:
+            pair = [{s: {**row, "ranks": row[key]} for s, row in of.items()} for of in (rows, usual)]
             if found := difference([pair[0]], [pair[1]], "NDCG@10"):
-                effects.append(text(f"capacity: distilled start, {name} ({millions:.1f} M), {label} reasoning", found[0]) + f", {found[1]} seeds")
+                effects.append(text(f"capacity: {width} ({millions:.1f} M), {label}", found[0]) + f", {found[1]} seeds")
     return effects
 
 

@@ -63,6 +63,8 @@ def test_every_experiment_runs_and_resumes_on_a_toy_shop(job, tmp_path, monkeypa
     assert {"grpo-round1-rl", "beam_top1-round1-rl"} <= set(every["loop"]) and "beam_top1-round1-sft" not in every["loop"]
     sizes = [row["parameters"]["parameters"] for row in (every["capacity"]["half-width"], every["arms"]["distilled"], every["capacity"]["wider"])]
     assert sizes == sorted(set(sizes))
+    assert every["capacity"]["wider-aligned"]["parameters"] == every["capacity"]["wider"]["parameters"]
+    assert not any(every["capacity"]["wider-aligned"]["thoughts"]) and any(every["capacity"]["wider"]["thoughts"])
     steps = every["arms"]["grpo-1"]["steps"]
     assert len(steps["rank"]) == 2 and len(steps["silent_groups"]) == 2
     assert every["arms"]["rgrpo-0"]["steps"] != every["arms"]["rgrpo-1"]["steps"]  # another RL seed

@@ -109,10 +109,11 @@ def test_the_goal_and_where_the_rest_is_lost(tmp_path):
 def test_the_goal_says_what_the_width_of_the_backbone_does(tmp_path):
     world(tmp_path, {**QUALITY, ("main", "informed"): 1.0})
     assert "capacity: not run" in ledger.goal(ledger.evidence(tmp_path)).effects
-    world(tmp_path, {("capacity", "wider"): 0.4})  # a tenth more requests than the start has first
+    world(tmp_path, {("capacity", "wider"): 0.4, ("capacity", "wider-aligned"): 0.2, ("main", "aligned"): 0.5})
     entry = ledger.goal(ledger.evidence(tmp_path))
-    own = next(x for x in entry.effects if x.startswith("capacity") and "own" in x)
-    assert "wider (0.0 M)" in own and " +0.1" in own and own.endswith("5 seeds")
+    own, direct = (next(x for x in entry.effects if x.startswith("capacity: wider (0.0 M)") and kind in x) for kind in ("own", "direct"))
+    assert " +0.1" in own and own.endswith("5 seeds")  # a tenth more requests than the start has first
+    assert " -0.3" in direct and direct.endswith("5 seeds")
     assert "capacity: not run" not in entry.effects and any("experiment capacity" in c for c in entry.commands)
 
 
