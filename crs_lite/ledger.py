@@ -275,7 +275,7 @@ def goal(e: dict[str, Rows]) -> Entry:
 
 def sizes(e: dict[str, Rows]) -> list[str]:
     """What the width of the backbone does to the distilled start, with its own and with true reasoning, and to the
-    aligned model's direct answer."""
+    aligned model's direct answer; as with a verdict, no effect before five seeds."""
     start, direct = e["arms"].get("distilled") or {}, e["main"].get("aligned") or {}
     effects = []
     for name, rows in sorted(e["capacity"].items()):
@@ -287,7 +287,8 @@ def sizes(e: dict[str, Rows]) -> list[str]:
         for label, usual, key in kinds:
             pair = [{s: {**row, "ranks": row[key]} for s, row in of.items()} for of in (rows, usual)]
             if found := difference([pair[0]], [pair[1]], "NDCG@10"):
-                effects.append(text(f"capacity: {width} ({millions:.1f} M), {label}", found[0]) + f", {found[1]} seeds")
+                about = f"capacity: {width} ({millions:.1f} M), {label}"
+                effects.append(text(about, found[0]) if found[1] >= SEEDS else f"{about}: {found[1]} of {SEEDS} seeds so far")
     return effects
 
 
