@@ -118,7 +118,7 @@ def sid_to_item(codec: Codec) -> list[Example]:
 def specification_to_sid(codec: Codec, describe: Callable[[dict, np.random.Generator], str], n: int, seed: int) -> list[Example]:
     """Partial-attribute text, in the words of a conclusion, -> ID of an item that has these attributes (our choice).
 
-    Without these pairs the decoder never learns to follow what the reasoning says. Items are drawn by their share of
+    Meant to teach the decoder to follow what the reasoning says. Items are drawn by their share of
     training clicks (plus one), so among items that fit, the popular one is expected first.
     """
     rng = np.random.default_rng(seed)
