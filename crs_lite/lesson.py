@@ -28,6 +28,18 @@ def running_example(log: SearchLog) -> SearchRequest:
     raise CRSError(f"log {log.name!r} has no request like the book's example; use the shipped marketplace.")
 
 
+class Whole(pd.DataFrame):
+    """A table that a notebook shows with its long cells uncut."""
+
+    def _repr_html_(self) -> str:
+        with pd.option_context("display.max_colwidth", None):
+            return super()._repr_html_()
+
+    def __repr__(self) -> str:
+        with pd.option_context("display.max_colwidth", None):
+            return super().__repr__()
+
+
 def run_box(chapter: str) -> pd.DataFrame:
     """Profile -> what it is made for, and what a recorded run of this chapter took and reached ("not run" where none was)."""
     known = json.loads(CHAPTERS.read_text()).get(chapter, {}) if CHAPTERS.exists() else {}
@@ -40,7 +52,7 @@ def run_box(chapter: str) -> pd.DataFrame:
             "memory, MB": f"{run['peak_mb']:.0f}" if run else "",
             "to expect": ", ".join(f"{k} {v:.3f}" for k, v in run["headlines"].items()) if run else "",
         }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("profile")
+    return Whole(pd.DataFrame.from_dict(rows, orient="index").rename_axis("profile"))
 
 
 def check(label: str, answer) -> bool:

@@ -20,7 +20,7 @@ def vocab(catalogue_ids):
 
 def naive_logprobs(model, prompts, completion, mask):
     """One forward pass per completion, no packing, no padding."""
-    out = torch.zeros(completion.shape)
+    out = torch.zeros(completion.shape, dtype=model.dtype)
     for b, prompt in enumerate(prompts):
         for g in range(completion.shape[1]):
             row = completion[b, g][mask[b, g]].tolist()
@@ -40,7 +40,7 @@ def ragged(seed=0):
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_packed_update_has_the_gradient_of_the_plain_one(random_model, checkpointing):
     prompts, completion, mask = ragged()
-    model = random_model.train()
+    model = random_model.double().train()  # the large weights magnify float32's rounding, differently on every CPU
     weight = torch.randn(completion.shape, generator=torch.Generator().manual_seed(0)) * mask
     plain = naive_logprobs(model, prompts, completion, mask)
     (plain * weight).sum().backward()
@@ -50,7 +50,7 @@ def test_packed_update_has_the_gradient_of_the_plain_one(random_model, checkpoin
         model.gradient_checkpointing_enable()
     packed = packed_logprobs(model, prompts, completion, mask, PAD)
     (packed * weight).sum().backward()
-    assert torch.allclose(packed, plain, atol=1e-4)
+    assert torch.allclose(packed.double(), plain, atol=1e-5)
     scale = max(g.norm() for g in want.values())
     for name, p in model.named_parameters():
         assert (p.grad - want[name]).norm() <= 1e-5 * max(want[name].norm(), 1e-2 * scale), name

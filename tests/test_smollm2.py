@@ -69,9 +69,10 @@ def test_it_goes_through_a_step_of_sft_and_of_rl(smol, tmp_path, rank):
     trained = sum(p.requires_grad for p in model.parameters())
     assert (trained == len(list(model.parameters()))) == (rank == 0)
     pairs = [(r, f"The query says {r.query}.", r.target) for r in requests]
-    log = sft.train(model, codec.tokenizer, reasoned(codec, pairs), epochs=2, lr=1e-3, batch_tokens=512, seed=0, log_every=1)
+    # The first step warms up at learning rate 0: only the later ones change anything.
+    log = sft.train(model, codec.tokenizer, reasoned(codec, pairs), epochs=4, lr=1e-3, batch_tokens=512, seed=0, log_every=1)
     losses = [row["loss"] for row in log if "loss" in row]
-    assert losses[-1] < losses[0]
+    assert losses[-1] < 0.9 * losses[0]
     config = rl.RLConfig(steps=1, prompts=1, group=2, beams=4, max_reasoning=6, kl=0.02)
     vocab = rl.Vocabulary(codec.pad, codec.end_think, codec.sid_ids)
     examples = [(codec.prompt(r), r.target) for r in requests]
