@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from .errors import CRSError
+from .opening import OpenPipeline, budgets, open_log
 from .profiles import PROFILES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change single budgets of the profile")
 
     experiment = sub.add_parser("experiment", help="a named experiment over several seeds; each finished arm is one results file")
-    experiment.add_argument("name", help="tune, tune-baselines, arms, loop, long-loop, temperature, main, mapping, noise, mend, capacity")
+    experiment.add_argument("name", help="tune, tune-baselines, arms, loop, long-loop, temperature, main, mapping, noise, mend, capacity, lessons")
     experiment.add_argument("--profile", default="laptop", help=f"one of {', '.join(PROFILES)}")
     experiment.add_argument("--seeds", type=int, default=5, help="seeds 0 .. N-1")
     experiment.add_argument("--seed", type=int, help="this seed only")
@@ -110,29 +110,12 @@ def _data(args) -> int:
     return 0
 
 
-def open_log(name: str, world: Path, reviews: Path | None, meta: Path | None):
-    """-> (log, truth or None, shipped embeddings or None)."""
-    if name == "marketplace":
-        from . import marketplace
-
-        log, truth = marketplace.load(world)
-        embeddings = world / "embeddings.safetensors"
-        return log, truth, embeddings if embeddings.exists() else None
-    if reviews is None or meta is None:
-        raise CRSError("--log amazon2023 needs --reviews FILE and --meta FILE.")
-    from .adapters import amazon2023
-
-    log, what_it_did = amazon2023.load_with_report(reviews, meta)
-    print(what_it_did)
-    return log, None, None
-
-
 def _run(args) -> int:
     from . import processes
     from .profiles import get_profile
 
     processes.start()
-    profile = get_profile(args.profile, **dict(_budget(text) for text in args.set))
+    profile = get_profile(args.profile, **budgets(args.set))
     log, truth, embeddings = open_log(args.log, args.world, args.reviews, args.meta)
     from . import results
     from .pipeline import Pipeline
@@ -156,27 +139,6 @@ def _run(args) -> int:
     return 0
 
 
-@dataclass(frozen=True)
-class OpenPipeline:
-    """seed -> Pipeline; a class, so that it can be sent to another process."""
-
-    args: argparse.Namespace
-
-    def __call__(self, seed: int):
-        from .pipeline import Pipeline
-
-        profile, (log, truth, embeddings) = self.profile(), self.log()
-        return Pipeline(log, truth, profile, seed, ROOT / "runs" / f"{log.name}-{profile.name}-{seed}", embeddings)
-
-    def profile(self):
-        from .profiles import get_profile
-
-        return get_profile(self.args.profile, **dict(_budget(text) for text in self.args.set))
-
-    def log(self):
-        return open_log(self.args.log, self.args.world, self.args.reviews, self.args.meta)
-
-
 def _experiment(args) -> int:
     from . import experiments
 
@@ -193,16 +155,6 @@ def _experiment(args) -> int:
     made = experiments.run(jobs, min(args.jobs, len(jobs)))
     print(f"{made} new rows in {out / args.name}")
     return 0
-
-
-def _budget(text: str) -> tuple[str, object]:
-    import ast
-
-    name, _, value = text.partition("=")
-    try:
-        return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return name, value
 
 
 def _book(args) -> int:

@@ -53,6 +53,7 @@ BASELINES: dict[str, dict] = {
     "direct SFT": {"lr": 2e-4}, "DSI": {"lr": 6e-4}, "LTRGR": {"lr": 1e-4, "generation": 10.0}, "latent SFT": {"lr": 6e-4},
     "LatentR3": {"noise": 1.0, "lr": 3e-3},
 }  # fmt: skip
+LESSONS = 3
 SCHEMA = 1
 
 Row = dict
@@ -311,10 +312,20 @@ def capacity(p: Pipeline) -> Made:
         yield f"{name}-aligned", partial(row, name, width, "none")
 
 
+def lessons(p: Pipeline) -> Made:
+    """How much of what is lost is the shortness of the lesson: the distilled start and direct SFT, `LESSONS` times over
+    their requests instead of once, everything else as it is. Judges no claim."""
+    align = later(p.align)
+    distil = later(p.distil, align, epochs=LESSONS)
+    yield "distilled", partial(tested, p, f"distilled SFT, {LESSONS} times over", distil, epochs=LESSONS)
+    direct = later(p.direct, align, epochs=LESSONS, **BASELINES["direct SFT"])
+    yield "direct-SFT", partial(tested, p, f"direct SFT, {LESSONS} times over", direct, "none", epochs=LESSONS)
+
+
 EXPERIMENTS: dict[str, Callable[[Pipeline], Made]] = {
     "tune": tune, "tune-baselines": tune_baselines, "arms": arms, "loop": loop, "long-loop": long_loop,
     "temperature": temperature, "main": main, "mapping": mapping, "noise": advantage_noise,
-    "mend": mend, "capacity": capacity,
+    "mend": mend, "capacity": capacity, "lessons": lessons,
 }  # fmt: skip
 
 

@@ -36,7 +36,8 @@ class Entry:
     effects: list[str] = field(default_factory=list)
     seeds: int = 0
     commands: list[str] = field(default_factory=list)
-    about: Row | None = None  # a row whose log, profile and hardware speak for all
+    about: Row | None = None  # a row whose log, profile and size speak for all
+    hardware: list[str] = field(default_factory=list)
 
 
 def hierarchical(differences: Sequence[np.ndarray], n: int = 2000, seed: int = 0) -> Difference:
@@ -268,8 +269,10 @@ def goal(e: dict[str, Rows]) -> Entry:
         luck = np.mean([row["arms"]["grpo"]["noise_share"] for row in noise.values()])
         entry.effects.append(f"credit: share of luck in an advantage {luck:.2f} for GRPO, 0 for R-GRPO")
     entry.effects += sizes(e) or ["capacity: not run"]
+    entry.effects += lengths(e) or ["lessons: not run"]
     entry.seeds, entry.about, entry.commands = len(own), next(iter(crs.values())), [COMMAND[name] for name in ("loop", "main", "mend")]
-    entry.commands += [COMMAND["capacity"]] * bool(e["capacity"])
+    entry.commands += [COMMAND[name] for name in ("capacity", "lessons") if e[name]]
+    entry.hardware = sorted({row["hardware"] for of in e.values() for rows in of.values() for row in rows.values()})
     return _enough(entry, "reached" if share.low >= GOAL else "missed")
 
 
@@ -285,11 +288,34 @@ def sizes(e: dict[str, Rows]) -> list[str]:
             ("distilled start, own reasoning", start, "ranks"), ("distilled start, true reasoning", start, "true_reasoning_ranks")
         ]  # fmt: skip
         for label, usual, key in kinds:
-            pair = [{s: {**row, "ranks": row[key]} for s, row in of.items()} for of in (rows, usual)]
-            if found := difference([pair[0]], [pair[1]], "NDCG@10"):
-                about = f"capacity: {width} ({millions:.1f} M), {label}"
-                effects.append(text(about, found[0]) if found[1] >= SEEDS else f"{about}: {found[1]} of {SEEDS} seeds so far")
+            effects += against_usual(f"capacity: {width} ({millions:.1f} M), {label}", rows, usual, key)
     return effects
+
+
+def lengths(e: dict[str, Rows]) -> list[str]:
+    """What a longer lesson does to the distilled start, with its own and with true reasoning, and to direct SFT."""
+    start, direct = e["arms"].get("distilled") or {}, e["main"].get("direct-SFT") or {}
+    effects = []
+    for name, kind, usual, key in (
+        ("distilled", "distilled start, own reasoning", start, "ranks"),
+        ("distilled", "distilled start, true reasoning", start, "true_reasoning_ranks"),
+        ("direct-SFT", "direct SFT", direct, "ranks"),
+    ):
+        if rows := e["lessons"].get(name):
+            times = next(iter(rows.values()))["epochs"]
+            effects += against_usual(f"lessons: {times} times over, {kind}", rows, usual, key)
+    if both := e["lessons"].get("direct-SFT"):
+        effects += against_usual(f"lessons: {times} times over both, distilled start − direct SFT", e["lessons"]["distilled"], both, "ranks")
+    return effects
+
+
+def against_usual(label: str, rows: dict[int, Row], usual: dict[int, Row], key: str) -> list[str]:
+    """The effect in NDCG@10 of the list at `key` between two systems, or how many seeds there are so far."""
+    pair = [{s: {**row, "ranks": row[key]} for s, row in of.items()} for of in (rows, usual)]
+    found = difference([pair[0]], [pair[1]], "NDCG@10")
+    if not found:
+        return []
+    return [text(label, found[0]) if found[1] >= SEEDS else f"{label}: {found[1]} of {SEEDS} seeds so far"]
 
 
 def words(rows: Rows) -> list[tuple[str, Difference]]:
@@ -304,13 +330,14 @@ def words(rows: Rows) -> list[tuple[str, Difference]]:
     return [(label, hierarchical([low[s] - high[s] for s in rows])) for label, low, high in parts]
 
 
-def _later(id: str, claim: str) -> Callable[[dict], Entry]:
-    return lambda e: Entry(id, claim)
+def _later(id: str, claim: str, why: str = "") -> Callable[[dict], Entry]:
+    return lambda e: Entry(id, claim, effects=[why] if why else [])
 
 
-COMMAND = {name: f"python -m crs_lite experiment {name} --profile laptop --seeds 5" for name in ("arms", "loop", "main", "mend", "capacity")}
+C6 = "asks for CRS on pretrained backbones of several sizes; the widths in row G are of tiny distilled starts and judge no claim"
+COMMAND = {name: f"python -m crs_lite experiment {name} --profile laptop --seeds 5" for name in ("arms", "loop", "main", "mend", "capacity", "lessons")}
 CLAIMS: tuple[Callable[[dict[str, Rows]], Entry], ...] = (
-    c1, c2, c3, c4, lambda e: c2(e, cold=True), _later("C6", "quality grows with the size of the backbone"), c7,
+    c1, c2, c3, c4, lambda e: c2(e, cold=True), _later("C6", "quality grows with the size of the backbone", C6), c7,
     _later("N1", "text context beats embedding context"), _later("N2", "alternation beats pure SFT, pure RL and other schedules"),
     _later("N3", "the rank-aware reward is not tuned to the metric"), b1, o1, goal,
 )  # fmt: skip
@@ -318,7 +345,7 @@ CLAIMS: tuple[Callable[[dict[str, Rows]], Entry], ...] = (
 
 def evidence(folder: Path) -> dict[str, Rows]:
     """The rows in `folder` (one log, one profile) of every experiment that a claim is judged by."""
-    return {name: gather(folder, name) for name in ("main", "arms", "loop", "noise", "mend", "capacity")}
+    return {name: gather(folder, name) for name in ("main", "arms", "loop", "noise", "mend", "capacity", "lessons")}
 
 
 def ledger(folder: Path) -> list[Entry]:
@@ -338,7 +365,8 @@ def markdown(entries: Sequence[Entry]) -> str:
     if about:
         hidden, layers = about["profile"]["hidden"], about["profile"]["layers"]
         lines += ["", (
-            f"Log {about['log']}; backbone tiny ({layers} layers, width {hidden}, {about['parameters']['parameters']:,} weights, "
-            f"from scratch); profile {about['profile']['name']}; {about['n']:,} test requests; {about['hardware']}."
+            f"Log {about['log']}; backbone tiny ({layers} layers, width {hidden}, about {about['parameters']['parameters'] / 1e6:.1f} M "
+            f"weights, from scratch); profile {about['profile']['name']}; {about['n']:,} test requests; made on "
+            f"{' and on '.join(next((x.hardware for x in entries if x.hardware), [about['hardware']]))}."
         )]  # fmt: skip
     return "\n".join(lines) + "\n"

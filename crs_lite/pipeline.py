@@ -168,18 +168,21 @@ class Pipeline:
 
         return self.work.run("align", depends, fn, together=True)
 
-    def sft(self, name: str, start: Stage, depends: dict, examples: Callable[[], list], lr: float) -> Stage:
-        """A supervised stage from `start` on the training sequences that `examples()` makes."""
-        p = self.profile
-        fields = ("sft_epochs", "batch_tokens", "dtype")
-        depends = {"start": start, "lr": lr, **self.context_key, **{f: getattr(p, f) for f in fields}, **depends}
+    def sft(
+        self, name: str, start: Stage, depends: dict, examples: Callable[[], list], lr: float, epochs: int | None = None
+    ) -> Stage:
+        """A supervised stage from `start` on the training sequences that `examples()` makes; by default the profile's
+        `sft_epochs` times over them."""
+        p, epochs = self.profile, epochs or self.profile.sft_epochs
+        fields = ("batch_tokens", "dtype")
+        depends = {"start": start, "lr": lr, "sft_epochs": epochs, **self.context_key, **{f: getattr(p, f) for f in fields}, **depends}
 
         def fn(folder: Path) -> dict:
             model = self._trainable(start)
             rows, log = examples(), []
             if rows:  # a weak model may get nothing right; then there is nothing to learn from
                 log = sft.train(
-                    model, self.tokenizer, rows, epochs=p.sft_epochs, lr=lr, batch_tokens=p.batch_tokens,
+                    model, self.tokenizer, rows, epochs=epochs, lr=lr, batch_tokens=p.batch_tokens,
                     seed=self.seed, dtype=p.dtype,
                 )  # fmt: skip
             backbones.save(folder, backbones.merged(model))
@@ -188,18 +191,20 @@ class Pipeline:
 
         return self.work.run(name, depends, fn, together=True)
 
-    def direct(self, start: Stage, lr: float | None = None) -> Stage:
+    def direct(self, start: Stage, lr: float | None = None, epochs: int | None = None) -> Stage:
         """Direct SFT: context -> ID without reasoning, on the same requests as the distilled start, by default at its
         learning rate."""
         p = self.profile
         examples = lambda: context_to_sid(self.codec, self.taught)  # noqa: E731
-        return self.sft("direct" + named(lr=lr), start, {"n": p.distil_requests}, examples, lr or p.distil_lr)
+        name = "direct" + named(lr=lr, epochs=epochs)
+        return self.sft(name, start, {"n": p.distil_requests}, examples, lr or p.distil_lr, epochs)
 
-    def distil(self, start: Stage) -> Stage:
+    def distil(self, start: Stage, epochs: int | None = None) -> Stage:
         """The distilled start: the teacher's reasoning, then the ID."""
         depends = {"n": self.profile.distil_requests, "bias": asdict(self.teacher.bias)}
         pairs = lambda: [(r, self.teacher.write(r), r.target) for r in self.taught]  # noqa: E731
-        return self.sft("distil", start, depends, lambda: reasoned(self.codec, pairs()), self.profile.distil_lr)
+        name = "distil" + named(epochs=epochs)
+        return self.sft(name, start, depends, lambda: reasoned(self.codec, pairs()), self.profile.distil_lr, epochs)
 
     # -- one round of the loop. `path` names what led to it, so that branches of one start never share a folder ------
 

@@ -153,6 +153,7 @@ def system_map() -> plt.Figure:
         _arrow(ax, (x[3], middle + 0.57), (x[2], middle + 0.57), bend=0.4)
         ax.text(x[3] + 0.1, middle + 0.78, "again and again", fontsize=8, color="0.35")
         _arrow(ax, (x[3] - 0.3, middle - 0.57), (x[1] + 0.3, bottom + 0.57))  # the trained model writes
+        _arrow(ax, (x[2] - 0.85, top - 0.57), (x[2] - 0.85, bottom + 0.57), bend=0.35)  # beams walk the tree of all IDs
         fig.tight_layout()
     return fig
 

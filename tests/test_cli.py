@@ -1,12 +1,14 @@
 """The command line: it explains itself, and wrong input costs one clear sentence."""
 
 import json
+import shutil
 import subprocess
 import sys
 
 import pytest
 
-from crs_lite.__main__ import main
+from crs_lite.__main__ import ROOT, main
+from crs_lite.opening import budgets
 
 
 def one_sentence(capsys, argv):
@@ -57,3 +59,16 @@ def test_damaged_results_file(capsys, tmp_path):
 @pytest.mark.parametrize("argv", [["results", "nowhere.json"], ["book", "--profile", "moon"]])
 def test_other_wrong_words(capsys, argv):
     one_sentence(capsys, argv)
+
+
+def test_budgets_are_read_as_python_where_they_are_python():
+    assert budgets(["rl_lr=1e-4", "arch=qwen3", "sid_sizes=(4, 4, 4)"]) == {"rl_lr": 1e-4, "arch": "qwen3", "sid_sizes": (4, 4, 4)}
+
+
+def test_two_seeds_of_an_experiment_at_the_same_time(tmp_path):
+    for folder in ("crs_lite", "data"):  # a copy, whose runs/ nobody keeps
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    words = "experiment mapping --profile smoke --seeds 2 --jobs 2 --only kmeans --out rows --set mapping_epochs=1 check_items=10"
+    subprocess.run([sys.executable, "-m", "crs_lite", *words.split()], cwd=tmp_path, check=True)
+    made = [json.loads(p.read_text()) for p in sorted((tmp_path / "rows" / "mapping").iterdir())]
+    assert [(row["row"], row["seed"], row["profile"]["check_items"]) for row in made] == [("kmeans", 0, 10), ("kmeans", 1, 10)]

@@ -46,8 +46,8 @@ def job(make, tmp_path):  # noqa: F811
     return lambda name, only="*": experiments.Job(name, 0, lambda seed: make("shared"), tmp_path / "rows", f"experiment {name}", only)
 
 
-def test_every_experiment_runs_and_resumes_on_a_toy_shop(job, tmp_path, monkeypatch):
-    for name in ("tune", "tune-baselines", "arms", "loop", "temperature", "main", "long-loop", "mapping", "noise", "capacity"):
+def test_every_experiment_runs_and_resumes_on_a_toy_shop(job, make, tmp_path):  # noqa: F811
+    for name in ("tune", "tune-baselines", "arms", "loop", "temperature", "main", "long-loop", "mapping", "noise", "capacity", "lessons"):
         assert experiments.run_seed(job(name)) > 0
         assert experiments.run_seed(job(name)) == 0
     every = {name: {r["row"]: r for r in experiments.rows(tmp_path / "rows", name)} for name in experiments.EXPERIMENTS}
@@ -65,6 +65,8 @@ def test_every_experiment_runs_and_resumes_on_a_toy_shop(job, tmp_path, monkeypa
     assert sizes == sorted(set(sizes))
     assert every["capacity"]["wider-aligned"]["parameters"] == every["capacity"]["wider"]["parameters"]
     assert not any(every["capacity"]["wider-aligned"]["thoughts"]) and any(every["capacity"]["wider"]["thoughts"])
+    passes = {n: json.loads((make("shared").work.root / n / "log.json").read_text())[-1] for n in ("distil", f"distil-epochs={experiments.LESSONS}")}
+    assert [round(last["epoch"]) for last in passes.values()] == [1, every["lessons"]["distilled"]["epochs"]] == [1, experiments.LESSONS]
     steps = every["arms"]["grpo-1"]["steps"]
     assert len(steps["rank"]) == 2 and len(steps["silent_groups"]) == 2
     assert every["arms"]["rgrpo-0"]["steps"] != every["arms"]["rgrpo-1"]["steps"]  # another RL seed

@@ -119,6 +119,21 @@ def test_the_goal_says_what_the_width_of_the_backbone_does(tmp_path):
     assert "capacity: not run" not in entry.effects and any("experiment capacity" in c for c in entry.commands)
 
 
+def test_the_goal_says_what_a_longer_lesson_does(tmp_path):
+    world(tmp_path, {**QUALITY, ("main", "informed"): 1.0})
+    assert "lessons: not run" in ledger.goal(ledger.evidence(tmp_path)).effects
+    world(tmp_path, {("lessons", "distilled"): 0.4, ("lessons", "direct-SFT"): 0.2})
+    for path in (tmp_path / "lessons").iterdir():
+        experiments.write(path, {**experiments.read(path), "epochs": 3, "hardware": "another machine"})
+    entry = ledger.goal(ledger.evidence(tmp_path))
+    for kind, difference in ((", distilled start, own reasoning", 0.1), (", direct SFT", -0.3), (" both, distilled start − direct SFT", 0.2)):
+        found = next(x for x in entry.effects if x.startswith(f"lessons: 3 times over{kind}"))
+        assert float(found.removeprefix(f"lessons: 3 times over{kind}").split()[0]) == pytest.approx(difference, abs=0.05)  # 1,500 draws
+    assert "another machine" in entry.hardware and "another machine" in ledger.markdown([entry])
+    (tmp_path / "lessons" / "direct-SFT-seed4.json").unlink()
+    assert "lessons: 3 times over, direct SFT: 4 of 5 seeds so far" in ledger.goal(ledger.evidence(tmp_path)).effects
+
+
 def test_what_false_words_cost_is_split_by_attribute(tmp_path):
     ranks = {"category": [0, 1, None, None], "brand": [1, 0, None, None], "all": [0, 0, 1, None]}
     for seed in range(5):
