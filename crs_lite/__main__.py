@@ -121,8 +121,7 @@ def _run(args) -> int:
     from .pipeline import Pipeline
 
     out = args.out or ROOT / "runs" / f"{args.log}-{profile.name}-{args.seed}"
-    command = f"python -m crs_lite run --profile {args.profile} --seed {args.seed} --log {args.log}"
-    command += f" --set {' '.join(args.set)}" if args.set else ""
+    command = f"python -m crs_lite run --profile {args.profile} --seed {args.seed}" + _source(args)
     if processes.process_number() > 0:
         sys.stdout = open(os.devnull, "w")  # one voice is enough
     print(f"profile {profile.name}, seed {args.seed}, log {log.name}: {len(log.items)} items, {len(log.requests)} requests")
@@ -139,6 +138,13 @@ def _run(args) -> int:
     return 0
 
 
+def _source(args) -> str:
+    """The words of a command that name its log and its changed budgets."""
+    words = f" --log {args.log} --reviews {args.reviews} --meta {args.meta}" if args.log != "marketplace" else ""
+    words += f" --world {args.world}" if args.world != SHIPPED else ""
+    return words + (f" --set {' '.join(args.set)}" if args.set else "")
+
+
 def _experiment(args) -> int:
     from . import experiments
 
@@ -147,9 +153,8 @@ def _experiment(args) -> int:
     opener = OpenPipeline(args)
     log_name = args.log if args.log != "marketplace" else opener.log()[0].name
     out = args.out or ROOT / "book" / "results" / "experiments" / f"{log_name}-{opener.profile().name}"
-    command = f"python -m crs_lite experiment {args.name} --profile {args.profile} --seeds {args.seeds}"
-    command += f" --world {args.world}" if args.world != SHIPPED else ""
-    command += f" --set {' '.join(args.set)}" if args.set else ""
+    command = f"python -m crs_lite experiment {args.name} --profile {args.profile}"
+    command += (f" --seeds {args.seeds}" if args.seed is None else f" --seed {args.seed}") + _source(args)
     seeds = range(args.seeds) if args.seed is None else [args.seed]
     jobs = [experiments.Job(args.name, seed, opener, out, command, args.only) for seed in seeds]
     made = experiments.run(jobs, min(args.jobs, len(jobs)))

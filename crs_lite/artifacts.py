@@ -74,7 +74,8 @@ def codec(log: SearchLog, folder: Path = FOLDER) -> Codec:
 
 
 def model(name: str, folder: Path = FOLDER):
-    """A checkpoint in 32-bit, ready to run. Raises `CRSError` for an unknown name."""
+    """A checkpoint in 32-bit, ready to run, on the CPU even beside a GPU: it is small, and chapters compare its numbers with
+    arrays of their own. Raises `CRSError` for an unknown name."""
     if name not in STAGES:
         raise CRSError(f"no artifact {name!r}; use one of {', '.join(STAGES)}.")
-    return backbones.load_model(folder / name).to(torch.float32)
+    return backbones.load_model(folder / name, "cpu").to(torch.float32)

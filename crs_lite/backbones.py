@@ -131,13 +131,19 @@ def save(folder: Path, model: PreTrainedModel, tokenizer=None) -> None:
         tokenizer.save_pretrained(folder)
 
 
-def load_model(folder: str | Path) -> PreTrainedModel:
-    """A model in evaluation mode, on the accelerator if there is one. Raises `CRSError` naming the folder when it is missing or damaged."""
+def accelerator() -> str:
+    """Where large models live: the GPU, if there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def load_model(folder: str | Path, device: str | None = None) -> PreTrainedModel:
+    """A model in evaluation mode, by default on the accelerator if there is one. Raises `CRSError` naming the folder when
+    it is missing or damaged."""
     try:
         model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="sdpa", dtype=torch.float32)
     except Exception as e:  # the libraries below raise many kinds; the reader needs one sentence
         raise _unreadable(folder, e) from None
-    return model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+    return model.eval().to(device or accelerator())
 
 
 def load_tokenizer(folder: str | Path):

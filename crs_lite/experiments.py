@@ -55,9 +55,15 @@ BASELINES: dict[str, dict] = {
 }  # fmt: skip
 LESSONS = 3
 SCHEMA = 1
+VARIED = {"rl_lr", "hidden", "ffn", "minutes"}  # what rows of one profile may differ in: arms, widths, a remark
 
 Row = dict
 Made = Iterator[tuple[str, Callable[[], Row]]]  # the name of each row, and what makes it
+
+
+def tuned(p: Pipeline, settings: dict) -> dict:
+    """What tuning chose, for the kind of backbone that it was chosen on; another keeps the learning rates of its profile."""
+    return settings if p.profile.backbone == "tiny" else {k: v for k, v in settings.items() if k != "lr"}
 
 
 # -- the experiments ------------------------------------------------------------------------------
@@ -93,7 +99,7 @@ def tune(p: Pipeline) -> Made:
     for name, from_rl in (("round0-rgrpo-sft", False), ("round0-rgrpo-sft-from-rl", True)):
 
         def row(name=name, from_rl=from_rl) -> Row:
-            explored = p.explore(distil, **TUNED["rgrpo"])
+            explored = p.explore(distil, **tuned(p, TUNED["rgrpo"]))
             stage = p.consolidate(explored if from_rl else distil, p.collect(explored, "round0-rgrpo"), name)
             return checked(p, name, stage)
 
@@ -138,13 +144,13 @@ def arms(p: Pipeline) -> Made:
         for arm in some:
 
             def row(arm=arm, rl_seed=rl_seed) -> Row:
-                explored = p.explore(distil, arm, rl_seed=rl_seed, **TUNED[arm])
+                explored = p.explore(distil, arm, rl_seed=rl_seed, **tuned(p, TUNED[arm]))
                 return tested(p, f"round0 {arm} {rl_seed}", explored, arm=arm, rl_seed=rl_seed)
 
             yield f"{arm}-{rl_seed}", row
 
     def control() -> Row:
-        explored = p.explore(distil, "rgrpo", **FORM_ONLY)
+        explored = p.explore(distil, "rgrpo", **tuned(p, FORM_ONLY))
         return tested(p, "round0 form only", explored, arm="form_only", rl_seed=0)
 
     yield "form-only-0", control
@@ -160,7 +166,7 @@ def loop(p: Pipeline, arms: Sequence[str] = ARMS, rounds: int = 2) -> Made:
         start = distil
         for i in range(rounds):
             path = f"round{i}-{arm}"
-            explored = later(p.explore, start, arm, path if i else "round0", **TUNED[arm])
+            explored = later(p.explore, start, arm, path if i else "round0", **tuned(p, TUNED[arm]))
             about = {"arm": arm, "round": i}
             if i:
                 yield f"{arm}-round{i}-rl", partial(tested, p, f"{path} RL", explored, **about)
@@ -187,7 +193,7 @@ def temperature(p: Pipeline) -> Made:
         path = "round0-rgrpo" if t == p.profile.rl_temperature else f"round0-rgrpo-t{t}"
 
         def row(t=t, path=path) -> Row:
-            collected = p.collect(p.explore(distil, **TUNED["rgrpo"]), path, t)
+            collected = p.collect(p.explore(distil, **tuned(p, TUNED["rgrpo"])), path, t)
             stage = p.consolidate(distil, collected, f"{path}-sft")
             return checked(p, f"temperature {t}", stage, temperature=t, kept=collected.info)
 
@@ -210,14 +216,14 @@ def main(p: Pipeline) -> Made:
             yield name, partial(tested, p, name, p.ids_stage, "none", ranker=ranker)
     align, words, thoughts = later(p.align), QueryOnly(p), Latent(p)
     yield from both(p, "aligned", align, "none")
-    yield from both(p, "direct SFT", later(p.direct, align, **BASELINES["direct SFT"]), "none")
+    yield from both(p, "direct SFT", later(p.direct, align, **tuned(p, BASELINES["direct SFT"])), "none")
     yield from both(p, "aligned query only", align, "none", words.ranker)
-    dsi = later(words.dsi, align, **BASELINES["DSI"])
+    dsi = later(words.dsi, align, **tuned(p, BASELINES["DSI"]))
     yield from both(p, "DSI", dsi, "none", words.ranker)
-    yield from both(p, "LTRGR", later(words.ltrgr, dsi, **BASELINES["LTRGR"]), "none", words.ranker)
-    supervised = later(thoughts.supervised, align, **BASELINES["latent SFT"])
+    yield from both(p, "LTRGR", later(words.ltrgr, dsi, **tuned(p, BASELINES["LTRGR"])), "none", words.ranker)
+    supervised = later(thoughts.supervised, align, **tuned(p, BASELINES["latent SFT"]))
     yield from both(p, "latent SFT", supervised, "none", thoughts.ranker)
-    yield from both(p, "LatentR3", later(thoughts.reinforced, supervised, **BASELINES["LatentR3"]), "none", thoughts.ranker)
+    yield from both(p, "LatentR3", later(thoughts.reinforced, supervised, **tuned(p, BASELINES["LatentR3"])), "none", thoughts.ranker)
 
 
 def advantage_noise(p: Pipeline) -> Made:
@@ -250,7 +256,7 @@ def mend(p: Pipeline) -> Made:
     ends = {"distilled": ("distilled SFT", start)}
     for i in range(2):
         path = f"round{i}-rgrpo"
-        explored = later(p.explore, start, "rgrpo", path if i else "round0", **TUNED["rgrpo"])
+        explored = later(p.explore, start, "rgrpo", path if i else "round0", **tuned(p, TUNED["rgrpo"]))
         start = later(p.consolidate, start, later(p.collect, explored, path), f"{path}-sft")
     ends["rgrpo-round1-sft"] = "round1-rgrpo SFT", start
 
@@ -314,12 +320,14 @@ def capacity(p: Pipeline) -> Made:
 
 def lessons(p: Pipeline) -> Made:
     """How much of what is lost is the shortness of the lesson: the distilled start and direct SFT, `LESSONS` times over
-    their requests instead of once, everything else as it is. Judges no claim."""
+    their requests instead of once, everything else as it is; and one round of RL from that start. Judges no claim."""
     align = later(p.align)
     distil = later(p.distil, align, epochs=LESSONS)
     yield "distilled", partial(tested, p, f"distilled SFT, {LESSONS} times over", distil, epochs=LESSONS)
-    direct = later(p.direct, align, epochs=LESSONS, **BASELINES["direct SFT"])
+    direct = later(p.direct, align, epochs=LESSONS, **tuned(p, BASELINES["direct SFT"]))
     yield "direct-SFT", partial(tested, p, f"direct SFT, {LESSONS} times over", direct, "none", epochs=LESSONS)
+    explored = later(p.explore, distil, "rgrpo", f"lessons{LESSONS}-round0", **tuned(p, TUNED["rgrpo"]))
+    yield "rgrpo-0", partial(tested, p, f"R-GRPO after {LESSONS} times over", explored, epochs=LESSONS, arm="rgrpo", rl_seed=0)
 
 
 EXPERIMENTS: dict[str, Callable[[Pipeline], Made]] = {
@@ -426,14 +434,26 @@ class Job:
     only: str = "*"
 
 
+def check_same(path: Path, pipeline: Pipeline) -> None:
+    """Raises `CRSError` when the row at `path` was made with another log or other budgets than the rows to be made."""
+    row, mine = read(path), json.loads(json.dumps(asdict(pipeline.profile)))
+    other = [k for k, v in mine.items() if k not in VARIED and row["profile"].get(k, v) != v]
+    other += ["log"] if row["log_sha256"] != pipeline.log_key else []
+    if other:
+        raise CRSError(f"{path}: made with another {', '.join(other)}; give --out another folder, or delete the row.")
+
+
 def run_seed(job: Job) -> int:
-    """Make the missing rows of one seed; returns how many were made."""
+    """Make the missing rows of one seed; returns how many were made. Raises `CRSError` as `check_same` does."""
     done = 0
     pipeline = job.open(job.seed)
     pipeline.prepare()
     for name, make in EXPERIMENTS[job.name](pipeline):
         path = job.out / job.name / f"{name}-seed{job.seed}.json"
-        if path.exists() or not fnmatch(name, job.only):
+        if not fnmatch(name, job.only):
+            continue
+        if path.exists():
+            check_same(path, pipeline)
             continue
         row = make()
         about = {

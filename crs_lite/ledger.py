@@ -13,7 +13,7 @@ import numpy as np
 
 from .errors import CRSError
 from .evaluate import Difference
-from .experiments import Row, rows, values
+from .experiments import LESSONS, Row, rows, values
 
 SEEDS = 5  # fewer make no verdict
 GOAL = 0.75
@@ -90,7 +90,7 @@ def text(label: str, d: Difference) -> str:
 
 
 def _compared(
-    entry: Entry, a: Sequence[dict], b: Sequence[dict], metrics: Sequence[str], command: str, label: str = "", cold=False
+    entry: Entry, a: Sequence[dict], b: Sequence[dict], metrics: Sequence[str], label: str = "", cold=False
 ) -> str | None:
     """Fill an entry with the differences a - b; the first metric is the claim's own. -> its verdict, None without rows."""
     found = [difference(a, b, metric, cold) for metric in metrics]
@@ -99,8 +99,12 @@ def _compared(
     (main, n), *others = found
     entry.effects += [text(f"{label}{metric}", d) for metric, (d, _) in zip(metrics, found)]
     entry.seeds, entry.about = n, next(iter(a[0].values()))
-    entry.commands += [c for c in (command,) if c not in entry.commands]
     return judge(main, [d for d, _ in others])
+
+
+def commands(e: dict[str, Rows], *names: str) -> list[str]:
+    """What made the rows of these experiments."""
+    return list(dict.fromkeys(row["command"] for name in names for of in e[name].values() for row in of.values()))
 
 
 def _enough(entry: Entry, verdict: str | None) -> Entry:
@@ -128,7 +132,8 @@ def c1(e: dict[str, Rows]) -> Entry:
     crs = e["loop"].get("rgrpo-round1-sft")
     if not best or not crs or best not in e["main"]:
         return entry
-    verdict = _compared(entry, [crs], [e["main"][best]], ("HR@1", "NDCG@10", "utility"), COMMAND["main"], f"over {best}: ")
+    verdict = _compared(entry, [crs], [e["main"][best]], ("HR@1", "NDCG@10", "utility"), f"over {best}: ")
+    entry.commands = commands(e, "main", "loop")
     return _enough(entry, verdict)
 
 
@@ -138,7 +143,8 @@ def c2(e: dict[str, Rows], cold: bool = False) -> Entry:
     if not a or not b:
         return entry
     metrics = ("NDCG@10", "utility") if cold else ("NDCG@10", "HR@1", "utility")
-    return _enough(entry, _compared(entry, [a], [b], metrics, COMMAND["loop"], cold=cold))
+    entry.commands = commands(e, "arms", "loop")
+    return _enough(entry, _compared(entry, [a], [b], metrics, cold=cold))
 
 
 def c3(e: dict[str, Rows]) -> Entry:
@@ -148,18 +154,19 @@ def c3(e: dict[str, Rows]) -> Entry:
     def runs(arm: str) -> list[dict]:
         return [found for s in (0, 1) if (found := e["arms"].get(f"{arm}-{s}"))] or [{}]
 
-    first = _compared(entry, runs("rgrpo"), runs("grpo"), metrics, COMMAND["arms"], "round 1: ")
+    first = _compared(entry, runs("rgrpo"), runs("grpo"), metrics, "round 1: ")
     seeds = entry.seeds
     a, b = (e["loop"].get(f"{arm}-round1-rl", {}) for arm in ("rgrpo", "grpo"))
     later = Entry(entry.id, entry.claim)
-    second = _compared(later, [a], [b], metrics, COMMAND["loop"], "round 2: ")
+    second = _compared(later, [a], [b], metrics, "round 2: ")
+    entry.commands = commands(e, "arms")
     if seeds >= SEEDS > later.seeds:  # too few for a verdict: the first iteration is judged alone
         entry.effects.append(f"round 2 {NOT_RUN}" + (f": {later.seeds} of {SEEDS} seeds so far" if second else ""))
         second = None
     else:
         entry.effects += later.effects
-        entry.commands += later.commands
-        entry.seeds, entry.about = min(seeds, later.seeds) if first else later.seeds, entry.about or later.about
+        entry.commands = commands(e, "arms", "loop")
+        entry.seeds, entry.about = min(seeds, later.seeds) if first and second else max(seeds, later.seeds), entry.about or later.about
     verdicts = [v for v in (first, second) if v]
     if not verdicts:
         return entry
@@ -185,7 +192,7 @@ def c4(e: dict[str, Rows]) -> Entry:
         entry.effects.append(text(label + "NDCG@10", d))
         entry.seeds, entry.about = n, next(iter(a.values()))
         shown.append(judge(d, (), sign) == "reproduced")
-    entry.commands = [COMMAND["loop"]]
+    entry.commands = commands(e, "arms", "loop")
     whole = (shown[0] and shown[1]) or (shown[2] and shown[3])
     return _enough(entry, "reproduced" if whole else "partly" if any(shown) else "not reproduced")
 
@@ -199,7 +206,13 @@ def c7(e: dict[str, Rows]) -> Entry:
     there, back = (np.array([i[k] for i in info]) for k in ("item_to_sid_hr1", "sid_to_title_exact"))
     for label, x in (("item → ID right", there), ("ID → title exact", back)):
         entry.effects.append(f"{label} {x.mean():.3f} (worst seed {x.min():.3f})")
-    entry.seeds, entry.about, entry.commands = len(info), next(iter(aligned.values())), [COMMAND["main"]]
+    for kind, of in e["mapping"].items():  # the same pairs alone, without the other tasks of alignment
+        there_alone, back_alone = (np.array([r["final"][k] for r in of.values()]) for k in ("item_to_sid_hr1", "sid_to_title_exact"))
+        entry.effects.append(
+            f"pairs alone, {kind}: {there_alone.mean():.3f} (worst seed {there_alone.min():.3f}), "
+            f"{back_alone.mean():.3f} (worst seed {back_alone.min():.3f})"
+        )
+    entry.seeds, entry.about, entry.commands = len(info), next(iter(aligned.values())), commands(e, "main", "mapping")
     met = [there.min() >= 0.99, back.min() >= 0.95]
     return _enough(entry, "reproduced" if all(met) else "partly" if any(met) else "not reproduced")
 
@@ -216,7 +229,7 @@ def b1(e: dict[str, Rows]) -> Entry:
         found.append(hierarchical([np.array([share(end[s]) - share(start[s])]) for s in seeds]))
         before = np.mean([share(start[s]) for s in seeds])
         entry.effects.append(text(f"{label}: {before:.3f} at the start, change", found[-1]))
-    entry.seeds, entry.about, entry.commands = len(seeds), start[seeds[0]], [COMMAND["loop"]]
+    entry.seeds, entry.about, entry.commands = len(seeds), start[seeds[0]], commands(e, "arms", "loop")
     fell = [d.high < 0 for d in found]
     return _enough(entry, "reproduced" if all(fell) else "partly" if any(fell) else "not reproduced")
 
@@ -235,7 +248,7 @@ def o1(e: dict[str, Rows]) -> Entry:
             f"its context {shares['contradicts_context']:.3f}"
         )
     entry.seeds = min(map(len, stages.values()))
-    entry.about, entry.commands = next(iter(stages["distilled"].values())), [COMMAND["loop"]]
+    entry.about, entry.commands = next(iter(stages["distilled"].values())), commands(e, "arms", "loop")
     return _enough(entry, "reproduced" if worst >= 0.01 else "not reproduced")
 
 
@@ -270,8 +283,8 @@ def goal(e: dict[str, Rows]) -> Entry:
         entry.effects.append(f"credit: share of luck in an advantage {luck:.2f} for GRPO, 0 for R-GRPO")
     entry.effects += sizes(e) or ["capacity: not run"]
     entry.effects += lengths(e) or ["lessons: not run"]
-    entry.seeds, entry.about, entry.commands = len(own), next(iter(crs.values())), [COMMAND[name] for name in ("loop", "main", "mend")]
-    entry.commands += [COMMAND[name] for name in ("capacity", "lessons") if e[name]]
+    entry.seeds, entry.about = len(own), next(iter(crs.values()))
+    entry.commands = commands(e, "main", "arms", "loop", "noise", "mend", "capacity", "lessons")
     entry.hardware = sorted({row["hardware"] for of in e.values() for rows in of.values() for row in rows.values()})
     return _enough(entry, "reached" if share.low >= GOAL else "missed")
 
@@ -293,7 +306,8 @@ def sizes(e: dict[str, Rows]) -> list[str]:
 
 
 def lengths(e: dict[str, Rows]) -> list[str]:
-    """What a longer lesson does to the distilled start, with its own and with true reasoning, and to direct SFT."""
+    """What a longer lesson does to the distilled start, with its own and with true reasoning, and to direct SFT; and where
+    RL from that start leads."""
     start, direct = e["arms"].get("distilled") or {}, e["main"].get("direct-SFT") or {}
     effects = []
     for name, kind, usual, key in (
@@ -301,11 +315,14 @@ def lengths(e: dict[str, Rows]) -> list[str]:
         ("distilled", "distilled start, true reasoning", start, "true_reasoning_ranks"),
         ("direct-SFT", "direct SFT", direct, "ranks"),
     ):
-        if rows := e["lessons"].get(name):
-            times = next(iter(rows.values()))["epochs"]
-            effects += against_usual(f"lessons: {times} times over, {kind}", rows, usual, key)
-    if both := e["lessons"].get("direct-SFT"):
-        effects += against_usual(f"lessons: {times} times over both, distilled start − direct SFT", e["lessons"]["distilled"], both, "ranks")
+        effects += against_usual(f"lessons: {LESSONS} times over, {kind}", e["lessons"].get(name) or {}, usual, key)
+    for label, a, b in (
+        (f"{LESSONS} times over both, distilled start − direct SFT", "distilled", "direct-SFT"),
+        ("R-GRPO from the longer start − that start", "rgrpo-0", "distilled"),
+        (f"R-GRPO from the longer start − direct SFT, {LESSONS} times over", "rgrpo-0", "direct-SFT"),
+    ):
+        longer = [e["lessons"].get(name) or {} for name in (a, b)]
+        effects += against_usual(f"lessons: {label}", *longer, "ranks")
     return effects
 
 
@@ -334,18 +351,20 @@ def _later(id: str, claim: str, why: str = "") -> Callable[[dict], Entry]:
     return lambda e: Entry(id, claim, effects=[why] if why else [])
 
 
+PRETRAINED = "SmolLM2-135M, pretrained: needs a GPU; a step of SFT and of RL is tested, no more"
 C6 = "asks for CRS on pretrained backbones of several sizes; the widths in row G are of tiny distilled starts and judge no claim"
-COMMAND = {name: f"python -m crs_lite experiment {name} --profile laptop --seeds 5" for name in ("arms", "loop", "main", "mend", "capacity", "lessons")}
 CLAIMS: tuple[Callable[[dict[str, Rows]], Entry], ...] = (
     c1, c2, c3, c4, lambda e: c2(e, cold=True), _later("C6", "quality grows with the size of the backbone", C6), c7,
     _later("N1", "text context beats embedding context"), _later("N2", "alternation beats pure SFT, pure RL and other schedules"),
-    _later("N3", "the rank-aware reward is not tuned to the metric"), b1, o1, goal,
+    _later("N3", "the rank-aware reward is not tuned to the metric"), b1, o1,
+    _later("P1", "the main table (C1, C2, C5) with a pretrained backbone", PRETRAINED),
+    _later("P2", "C3 with a pretrained backbone", PRETRAINED), goal,
 )  # fmt: skip
 
 
 def evidence(folder: Path) -> dict[str, Rows]:
     """The rows in `folder` (one log, one profile) of every experiment that a claim is judged by."""
-    return {name: gather(folder, name) for name in ("main", "arms", "loop", "noise", "mend", "capacity", "lessons")}
+    return {name: gather(folder, name) for name in ("main", "arms", "loop", "mapping", "noise", "mend", "capacity", "lessons")}
 
 
 def ledger(folder: Path) -> list[Entry]:
@@ -354,19 +373,24 @@ def ledger(folder: Path) -> list[Entry]:
     return [claim(found) for claim in CLAIMS]
 
 
+def backbone(row: Row) -> str:
+    return row["profile"].get("backbone", "tiny")
+
+
 def markdown(entries: Sequence[Entry]) -> str:
     """The ledger as a table, with where its numbers come from."""
     lines = ["| | claim | verdict | effect, 95 % interval | seeds | command |", "|" + " --- |" * 6]
     for x in entries:
-        verdict = f"{x.verdict} (tiny)" if x.about and not x.verdict.startswith(NOT_RUN) else x.verdict
+        verdict = f"{x.verdict} ({backbone(x.about)})" if x.about and not x.verdict.startswith(NOT_RUN) else x.verdict
         commands = ", ".join(f"`{c}`" for c in x.commands)
         lines.append(f"| {x.id} | {x.claim} | {verdict} | {'<br>'.join(x.effects)} | {x.seeds or ''} | {commands} |")
     about = next((x.about for x in entries if x.about), None)
     if about:
         hidden, layers = about["profile"]["hidden"], about["profile"]["layers"]
         lines += ["", (
-            f"Log {about['log']}; backbone tiny ({layers} layers, width {hidden}, about {about['parameters']['parameters'] / 1e6:.1f} M "
-            f"weights, from scratch); profile {about['profile']['name']}; {about['n']:,} test requests; made on "
+            f"Log {about['log']}; backbone {backbone(about)} "
+            + (f"({layers} layers, width {hidden}, from scratch), " if backbone(about) == "tiny" else "")
+            + f"about {about['parameters']['parameters'] / 1e6:.1f} M weights; profile {about['profile']['name']}; {about['n']:,} test requests; made on "
             f"{' and on '.join(next((x.hardware for x in entries if x.hardware), [about['hardware']]))}."
         )]  # fmt: skip
     return "\n".join(lines) + "\n"

@@ -33,6 +33,7 @@ def converge(log: SearchLog, x: np.ndarray, kind: str, profile: Profile, seed: i
     sids = ids_of(kind, x, profile.sid_sizes, seed)
     texts = [item_context(i) for i in log.items] + [i.title for i in log.items]
     model, tokenizer = backbones.build(profile, texts, sids.tokens(), seed)
+    model = model.to(backbones.accelerator())
     codec = Codec(log, sids, tokenizer)
     curve: list[tuple[int, float, float]] = []
     every = max(1, profile.mapping_epochs // 8)

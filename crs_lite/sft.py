@@ -131,7 +131,8 @@ def train(
     log_every: int = 25,
     on_epoch: Callable[[int], None] | None = None,
 ) -> list[dict]:
-    """Train in place; returns TRL's log rows (loss, learning rate, tokens). Loss only where an example asks for it.
+    """Train in place, where the model is; returns TRL's log rows (loss, learning rate, tokens). Loss only where an example
+    asks for it.
 
     `on_epoch(n)` is called after every epoch, 1 .. `epochs`. A step takes `accumulate` batches of `batch_tokens` in each process: one process with 2 does what two do with 1.
     """
@@ -139,7 +140,8 @@ def train(
         "input_ids": [e.ids for e in examples],
         "labels": [[i if on else -100 for i, on in zip(e.ids, e.loss)] for e in examples],
     }
-    on_gpu, dtype = torch.cuda.is_available(), best_dtype(dtype)
+    on_gpu = model.device.type == "cuda"
+    dtype = best_dtype(dtype) if on_gpu else "float32"
     with tempfile.TemporaryDirectory() as scratch:
         args = SFTConfig(
             output_dir=scratch,

@@ -2,14 +2,16 @@
 
 import numpy as np
 import pytest
+import torch
 
-from crs_lite import artifacts, marketplace
+from crs_lite import artifacts, marketplace, sft
 from crs_lite.__main__ import SHIPPED
 from crs_lite.errors import CRSError
 from crs_lite.evaluate import per_request, ranks_of_targets
 from crs_lite.pipeline import Pipeline
 from crs_lite.profiles import get_profile
 from crs_lite.ranker import CRSRanker, roundtrip
+from crs_lite.tasks import context_to_sid
 from toy import toy_log
 
 
@@ -39,6 +41,15 @@ def test_half_precision_kept_what_was_learnt(log):
         ranked = CRSRanker(name, artifacts.model(name), codec, reason).rank(requests, 10)
         ndcg = per_request(ranks_of_targets(ranked, np.array([r.target for r in requests])))["NDCG@10"].mean()
         assert ndcg > 0.15  # popularity reaches a tenth of that
+
+
+def test_beside_a_gpu_they_stay_and_learn_on_the_cpu(log, monkeypatch):
+    """Chapters compare them with arrays of their own. (This machine has no GPU: whatever went to one would fail.)"""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    model, codec = artifacts.model("aligned"), artifacts.codec(log)
+    lesson = context_to_sid(codec, log.split("train")[-2:])
+    sft.train(model, codec.tokenizer, lesson, epochs=1, lr=1e-4, batch_tokens=512, seed=0, dtype="float16")
+    assert {p.device.type for p in model.parameters()} == {"cpu"} and {p.dtype for p in model.parameters()} == {torch.float32}
 
 
 def test_missing_artifacts_say_how_to_make_them(tmp_path):

@@ -72,3 +72,4 @@ def test_two_seeds_of_an_experiment_at_the_same_time(tmp_path):
     subprocess.run([sys.executable, "-m", "crs_lite", *words.split()], cwd=tmp_path, check=True)
     made = [json.loads(p.read_text()) for p in sorted((tmp_path / "rows" / "mapping").iterdir())]
     assert [(row["row"], row["seed"], row["profile"]["check_items"]) for row in made] == [("kmeans", 0, 10), ("kmeans", 1, 10)]
+    assert made[0]["command"].endswith("experiment mapping --profile smoke --seeds 2 --set mapping_epochs=1 check_items=10")

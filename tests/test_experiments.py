@@ -11,9 +11,11 @@ import pytest
 from test_pipeline import make  # noqa: F401  (a fixture)
 from toy import BRANDS, CITIES
 
-from crs_lite import experiments, profiles
+from crs_lite import experiments, opening, profiles
+from crs_lite.__main__ import main
 from crs_lite.errors import CRSError
 from crs_lite.marketplace import FROZEN_SHA256
+from crs_lite.marketplace.__main__ import write
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTOCOL = (ROOT / "book" / "protocol.md").read_text()
@@ -79,6 +81,20 @@ def test_every_experiment_runs_and_resumes_on_a_toy_shop(job, make, tmp_path):  
     assert hits.shape == (n_test,) and hits.sum() == sum(r is not None and r < 10 for r in every["arms"]["distilled"]["ranks"])
 
 
+def test_a_fresh_world_runs_through_the_same_commands(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(opening, "ROOT", tmp_path)  # where runs/ is
+    write(tmp_path / "world", seed=7, n_items=400, n_users=80)
+    where = ["--world", str(tmp_path / "world"), "--profile", "smoke", "--seeds", "1", "--out", str(tmp_path / "rows")]
+    for name, only in (("arms", "distilled"), ("arms", "*grpo-0"), ("loop", "rgrpo-round1-sft"), ("main", "direct-SFT")):
+        assert main(["experiment", name, "--only", only, *where]) == 0
+    capsys.readouterr()
+    assert main(["ledger", "--rows", str(tmp_path / "rows")]) == 0
+    table = capsys.readouterr().out
+    line = next(x for x in table.splitlines() if x.startswith("| C3 |"))
+    assert "not run: 1 of 5 seeds so far" in line and f"--profile smoke --seeds 1 --world {tmp_path / 'world'}" in line
+    assert "Log marketplace-7-400-80; backbone tiny (2 layers" in table
+
+
 class Known:
     """The toy shop's truth: the city decides the brand, the query the category."""
 
@@ -115,6 +131,26 @@ def test_a_row_that_nobody_wants_trains_nothing(job, make):  # noqa: F811
     stages = {stage.name for stage in make("shared").work.root.iterdir()}
     assert "align" in stages and "round0-rgrpo-sft" in stages
     assert not [name for name in stages if "dsi" in name or "direct" in name or "round1" in name or "grpo-grpo" in name]
+
+
+def test_rows_of_other_budgets_are_never_mixed(job, make):  # noqa: F811
+    one = job("main", "BM25")
+    assert experiments.run_seed(one) == 1 and experiments.run_seed(one) == 0
+
+    def longer(seed):
+        p = make("shared")
+        p.profile = replace(p.profile, eval_requests=p.profile.eval_requests + 1, rl_lr=1.0)
+        return p
+
+    with pytest.raises(CRSError, match="BM25-seed0.json: made with another eval_requests; give --out"):
+        experiments.run_seed(replace(one, open=longer))
+
+
+def test_tuned_learning_rates_are_for_the_backbone_they_were_tuned_on(make):  # noqa: F811
+    p = make("shared")
+    assert experiments.tuned(p, experiments.TUNED["grpo"]) == experiments.TUNED["grpo"]
+    p.profile = replace(p.profile, backbone="smollm2")
+    assert experiments.tuned(p, experiments.TUNED["grpo"]) == {"reward": experiments.TUNED["grpo"]["reward"]}
 
 
 def test_a_row_cut_off_leaves_no_file(job, tmp_path, monkeypatch):

@@ -56,7 +56,7 @@ def world(folder: Path, quality: dict[tuple[str, str], float], seeds: int = 5, n
                 "schema": 1, "row": name, "seed": seed, "experiment": experiment, "request_ids": list(range(n)),
                 "cold": [int(i % 4 == 0) for i in range(n)], "ranks": [0 if h else None for h in hit],
                 "true_reasoning_ranks": [0 if i % 5 else 1 for i in range(n)],  # first in four of five lists, second else
-                "utility": (p + 0.01 * rng.normal(size=n)).tolist(), "n": n, "log": "w", "hardware": "h",
+                "utility": (p + 0.01 * rng.normal(size=n)).tolist(), "n": n, "log": "w", "hardware": "h", "command": f"experiment {experiment}",
                 "profile": {"hidden": 1, "layers": 1, "name": "x"}, "parameters": {"parameters": 1},
                 "stage_info": {"item_to_sid_hr1": 1.0, "sid_to_title_exact": 0.9},
                 "audit": {"planted": planted, "repeated": 0.2, "contradicts_itself": 0.0, "contradicts_context": 0.1},
@@ -85,7 +85,9 @@ def test_verdicts_of_a_world_that_is_known(tmp_path):
     assert verdicts["C7"] == "partly"  # one direction reaches its threshold
     assert verdicts["B1"] == "partly"  # one bias fell, the other stayed
     assert verdicts["O1"] == "reproduced"
-    assert all(verdicts[i] == "not run" for i in ("C6", "N1", "N2", "N3"))
+    assert all(verdicts[i] == "not run" for i in ("C6", "N1", "N2", "N3", "P1", "P2"))
+    assert entries["C2"].commands == entries["B1"].commands == ["experiment arms", "experiment loop"]
+    assert set(entries["C1"].commands) == {"experiment main", "experiment loop"}
     assert all(x.seeds == 5 and x.commands for x in entries.values() if x.verdict != "not run")
     table = ledger.markdown(list(entries.values()))
     assert "reproduced (tiny)" in table and "not run (tiny)" not in table
@@ -122,13 +124,16 @@ def test_the_goal_says_what_the_width_of_the_backbone_does(tmp_path):
 def test_the_goal_says_what_a_longer_lesson_does(tmp_path):
     world(tmp_path, {**QUALITY, ("main", "informed"): 1.0})
     assert "lessons: not run" in ledger.goal(ledger.evidence(tmp_path)).effects
-    world(tmp_path, {("lessons", "distilled"): 0.4, ("lessons", "direct-SFT"): 0.2})
+    world(tmp_path, {("lessons", "distilled"): 0.4, ("lessons", "direct-SFT"): 0.2, ("lessons", "rgrpo-0"): 0.6})
     for path in (tmp_path / "lessons").iterdir():
-        experiments.write(path, {**experiments.read(path), "epochs": 3, "hardware": "another machine"})
+        experiments.write(path, {**experiments.read(path), "hardware": "another machine"})
     entry = ledger.goal(ledger.evidence(tmp_path))
-    for kind, difference in ((", distilled start, own reasoning", 0.1), (", direct SFT", -0.3), (" both, distilled start − direct SFT", 0.2)):
-        found = next(x for x in entry.effects if x.startswith(f"lessons: 3 times over{kind}"))
-        assert float(found.removeprefix(f"lessons: 3 times over{kind}").split()[0]) == pytest.approx(difference, abs=0.05)  # 1,500 draws
+    for label, difference in (
+        ("3 times over, distilled start, own reasoning", 0.1), ("3 times over, direct SFT", -0.3),
+        ("3 times over both, distilled start − direct SFT", 0.2), ("R-GRPO from the longer start − that start", 0.2),
+    ):  # fmt: skip
+        found = next(x for x in entry.effects if x.startswith(f"lessons: {label} "))
+        assert float(found.removeprefix(f"lessons: {label} ").split()[0]) == pytest.approx(difference, abs=0.05)  # 1,500 draws
     assert "another machine" in entry.hardware and "another machine" in ledger.markdown([entry])
     (tmp_path / "lessons" / "direct-SFT-seed4.json").unlink()
     assert "lessons: 3 times over, direct SFT: 4 of 5 seeds so far" in ledger.goal(ledger.evidence(tmp_path)).effects
