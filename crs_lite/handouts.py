@@ -23,12 +23,17 @@ import sys
 
 KEEP_ON_DRIVE = False  # True: what is trained survives a disconnect, on your Google Drive
 
-if "google.colab" in sys.modules:
+if "google.colab" in sys.modules and not os.path.exists("../crs_lite"):  # not here yet
+    import subprocess
+
     from google.colab import drive
 
     if not os.path.exists("{name}"):
-        os.system("git clone -q --depth 1 --branch {tag} {url} {name}")
-        os.system("pip install -q -r {name}/book/colab/requirements.txt")
+        for command in (
+            "git clone -q --depth 1 --branch {tag} {url} {name}",
+            "pip install -q -r {name}/book/colab/requirements.txt",
+        ):
+            subprocess.run(command.split(), check=True)  # stops here when it fails
     sys.path.insert(0, os.path.abspath("{name}"))
     if KEEP_ON_DRIVE:
         drive.mount(os.path.abspath("drive"))

@@ -1,8 +1,11 @@
 """The copies for class and Colab: in step with their sources, plain Markdown, no solutions; and each of them runs."""
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -65,6 +68,38 @@ def test_a_copy_asks_for_a_gpu_and_fetches_the_published_code(path):
     url, tag = handouts.source()
     setup = next(c.source for c in notebook.cells if c.cell_type == "code")
     assert f"--branch {tag} {url} " in setup and "No GPU" in setup and "KEEP_ON_DRIVE" in setup
+
+
+COLAB = """
+import os, subprocess, sys, types
+sys.modules["google"] = types.ModuleType("google")
+sys.modules["google.colab"] = sys.modules["google"].colab = types.ModuleType("colab")
+sys.modules["google.colab"].drive = None
+for _ in range(2):
+    exec(SETUP)
+print("in", os.getcwd())
+"""
+
+
+@pytest.mark.parametrize("git", ["works", "fails"])
+def test_the_first_cell_fetches_once_and_stops_when_it_cannot(git, tmp_path):
+    """On a stand-in for Colab: programs called git and pip that write down how they were called."""
+    (tmp_path / "bin").mkdir()
+    after = 'for last; do :; done; mkdir -p "$last/book" "$last/crs_lite"' if git == "works" else "exit 1"
+    for name, does in (("git", after), ("pip", "true")):
+        (tmp_path / "bin" / name).write_text(f'#!/bin/sh\necho "$0 $@" >> {tmp_path}/calls\n{does}\n')
+        (tmp_path / "bin" / name).chmod(0o755)
+    setup = next(c.source for c in nbformat.read(COPIES[0], as_version=4).cells if c.cell_type == "code")
+    path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [sys.executable, "-c", f"SETUP = {setup!r}\n{COLAB}"], cwd=tmp_path, env=os.environ | {"PATH": path}, capture_output=True, text=True
+    )
+    calls = (tmp_path / "calls").read_text().splitlines()
+    if git == "fails":
+        assert done.returncode and "git" in done.stderr and len(calls) == 1
+    else:
+        assert done.returncode == 0 and [c.split()[0].rsplit("/")[-1] for c in calls] == ["git", "pip"], done.stderr
+        assert done.stdout.rstrip().endswith("/book")
 
 
 def test_address_and_tag_have_one_place(tmp_path):
