@@ -63,7 +63,7 @@ class Remembering:
 
 
 class Pipeline:
-    """One run of the system. Attributes appear as stages finish; `results()` is the end."""
+    """One run of the system. Attributes appear as stages finish; `run()` makes them all."""
 
     def __init__(
         self,

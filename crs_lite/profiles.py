@@ -1,4 +1,7 @@
-"""The one dial: every size and budget of a run, per profile. No other module holds such numbers."""
+"""The one dial: every size and budget of a run, per profile.
+
+What tuning chose for single arms and baselines stands beside the experiments that use it, in `experiments.py`.
+"""
 
 from __future__ import annotations
 

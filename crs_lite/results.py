@@ -14,7 +14,6 @@ from .errors import CRSError
 from .stages import hardware, versions
 
 SCHEMA = 1
-METRICS = ("HR@1", "HR@5", "HR@10", "NDCG@5", "NDCG@10", "MRR")
 NO_TRUTH = "no truth"
 
 
