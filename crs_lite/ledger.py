@@ -316,20 +316,22 @@ def lengths(e: dict[str, Rows]) -> list[str]:
         ("direct-SFT", "direct SFT", direct, "ranks"),
     ):
         effects += against_usual(f"lessons: {LESSONS} times over, {kind}", e["lessons"].get(name) or {}, usual, key)
+    taught, both, explored = (e["lessons"].get(name) or {} for name in ("distilled", "direct-SFT", "rgrpo-0"))
     for label, a, b in (
-        (f"{LESSONS} times over both, distilled start − direct SFT", "distilled", "direct-SFT"),
-        ("R-GRPO from the longer start − that start", "rgrpo-0", "distilled"),
-        (f"R-GRPO from the longer start − direct SFT, {LESSONS} times over", "rgrpo-0", "direct-SFT"),
+        (f"distilled start, {LESSONS} times over − direct SFT, once", taught, direct),
+        (f"{LESSONS} times over both, distilled start − direct SFT", taught, both),
+        ("R-GRPO from the longer start − that start", explored, taught),
+        ("R-GRPO from the longer start − direct SFT, once", explored, direct),
     ):
-        longer = [e["lessons"].get(name) or {} for name in (a, b)]
-        effects += against_usual(f"lessons: {label}", *longer, "ranks")
+        for metric in ("HR@1", "NDCG@10"):
+            effects += against_usual(f"lessons: {label}, {metric}", a, b, "ranks", metric)
     return effects
 
 
-def against_usual(label: str, rows: dict[int, Row], usual: dict[int, Row], key: str) -> list[str]:
-    """The effect in NDCG@10 of the list at `key` between two systems, or how many seeds there are so far."""
+def against_usual(label: str, rows: dict[int, Row], usual: dict[int, Row], key: str, metric: str = "NDCG@10") -> list[str]:
+    """The difference between two systems in the lists at `key`, or how many seeds there are so far."""
     pair = [{s: {**row, "ranks": row[key]} for s, row in of.items()} for of in (rows, usual)]
-    found = difference([pair[0]], [pair[1]], "NDCG@10")
+    found = difference([pair[0]], [pair[1]], metric)
     if not found:
         return []
     return [text(label, found[0]) if found[1] >= SEEDS else f"{label}: {found[1]} of {SEEDS} seeds so far"]
