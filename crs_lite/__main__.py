@@ -10,10 +10,9 @@ from pathlib import Path
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from .errors import CRSError
-from .opening import OpenPipeline, budgets, open_log
+from .opening import ROOT, OpenPipeline, budgets, open_log
 from .profiles import PROFILES
 
-ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "data" / "marketplace"
 EVIDENCE = ROOT / "book" / "results" / "experiments" / "marketplace-laptop"
 
