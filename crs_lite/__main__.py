@@ -9,12 +9,9 @@ from pathlib import Path
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from .errors import CRSError
-from .opening import ROOT, OpenPipeline, budgets, open_log
-from .profiles import PROFILES
-
-SHIPPED = ROOT / "data" / "marketplace"
-EVIDENCE = ROOT / "book" / "results" / "experiments" / "marketplace-laptop"
+from crs_lite import paths
+from crs_lite.errors import CRSError
+from crs_lite.profiles import PROFILES, budgets, get_profile
 
 EXAMPLES = """examples:
   python -m crs_lite data                               regenerate the shipped marketplace, check its hash
@@ -31,69 +28,103 @@ EXAMPLES = """examples:
 
 
 def parser() -> argparse.ArgumentParser:
+    """Every command with its options."""
     p = argparse.ArgumentParser(
-        prog="python -m crs_lite", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="python -m crs_lite",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         description="CRS: context-aware, reasoning-enhanced generative search for e-commerce, small enough to read.",
-    )  # fmt: skip
-    sub = p.add_subparsers(dest="command", required=True, metavar="{data,run,experiment,artifacts,handouts,ledger,book,bench,results}")
+    )
+    sub = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     data = sub.add_parser("data", help="regenerate the simulated marketplace and compare it with the frozen one")
-    data.add_argument("--out", type=Path, default=SHIPPED, help="folder to write (default: data/marketplace)")
-    data.add_argument("--seed", type=int, default=None, help="another world; the default is the frozen one")
-    data.add_argument("--items", type=int, default=None, help="catalogue size of another world")
+    data.add_argument("--out", type=Path, default=paths.SHIPPED, help="folder to write (default: data/marketplace)")
+    data.add_argument("--seed", type=int, help="another world; without any number: the frozen one")
+    data.add_argument("--items", type=int, help="catalogue size of another world")
+    data.add_argument("--users", type=int, help="number of shoppers of another world")
 
-    run = sub.add_parser("run", help="the pipeline: align, distil, reinforce, consolidate, evaluate; resumes after a kill")
+    run = sub.add_parser(
+        "run", help="the pipeline: align, distil, reinforce, consolidate, evaluate; resumes after a kill"
+    )
     run.add_argument("--profile", default="smoke", help=f"one of {', '.join(PROFILES)}")
     run.add_argument("--seed", type=int, default=0)
-    _add_log(run)
+    _add_source(run)
     run.add_argument("--out", type=Path, help="run folder (default: runs/LOG-PROFILE-SEED)")
-    run.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change single budgets of the profile")
 
-    experiment = sub.add_parser("experiment", help="a named experiment over several seeds; each finished arm is one results file")
-    experiment.add_argument("name", help="tune, tune-baselines, arms, loop, long-loop, temperature, main, mapping, noise, mend, capacity, lessons")
+    experiment = sub.add_parser("experiment", help="a named experiment over several seeds; a finished arm is one row")
+    experiment.add_argument("name", help="as in the README's table, such as arms, loop, main")
     experiment.add_argument("--profile", default="laptop", help=f"one of {', '.join(PROFILES)}")
     experiment.add_argument("--seeds", type=int, default=5, help="seeds 0 .. N-1")
     experiment.add_argument("--seed", type=int, help="this seed only")
     experiment.add_argument("--only", default="*", metavar="PATTERN", help="rows whose name matches, such as 'rgrpo-*'")
-    experiment.add_argument("--jobs", type=int, default=1, help="seeds made at the same time; 2 on two cores is a third faster")
-    _add_log(experiment)
-    experiment.add_argument("--out", type=Path, help="folder of the rows (default: book/results/experiments/LOG-PROFILE)")
-    experiment.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change single budgets of the profile")
+    experiment.add_argument("--jobs", type=int, default=1, help="seeds made side by side, one thread each on two cores")
+    experiment.add_argument(
+        "--try", action="store_true", dest="trying", help="allow uncommitted code; rows go to runs/tried"
+    )
+    _add_source(experiment)
+    experiment.add_argument("--out", type=Path, help="folder of rows (default: book/results/experiments/LOG-PROFILE)")
 
     book = sub.add_parser("book", help="execute every notebook with papermill and build the HTML book")
     book.add_argument("--profile", default="smoke", help=f"one of {', '.join(PROFILES)}")
-    book.add_argument("--out", type=Path, default=ROOT / "build")
+    book.add_argument("--out", type=Path, default=paths.BUILD)
     book.add_argument("--only", default="*", metavar="PATTERN", help="notebooks whose name matches, such as 'ch0*'")
     book.add_argument("--no-run", action="store_true", help="only build the pages")
-    book.add_argument("--record", action="store_true", help="keep minutes, memory and metrics as those the chapters tell")
+    book.add_argument(
+        "--record", action="store_true", help="keep minutes, memory and metrics as those the chapters tell"
+    )
 
-    bench = sub.add_parser("bench", help="time beams, rollouts, steps, the trie and K-means against the stock libraries")
-    bench.add_argument("names", nargs="*", metavar="NAME", help="beam, rollout, step, trie, sid; default: all, about 10 minutes")
-    bench.add_argument("--out", type=Path, default=ROOT / "runs" / "bench.json", help="results file; rows of other names in it stay")
+    bench = sub.add_parser(
+        "bench", help="time beams, rollouts, steps, the trie and K-means against the stock libraries"
+    )
+    bench.add_argument(
+        "names", nargs="*", metavar="NAME", help="beam, rollout, step, trie, sid; default: all, 10 minutes"
+    )
+    out = paths.RUNS / "bench.json"
+    bench.add_argument("--out", type=Path, default=out, help="results file; rows of other names in it stay")
 
-    artifacts = sub.add_parser("artifacts", help="copy checkpoints of a finished laptop run to data/artifacts, for the chapters")
-    artifacts.add_argument("run", type=Path, nargs="?", default=ROOT / "runs" / "marketplace-laptop-0", help="run folder")
+    artifacts = sub.add_parser("artifacts", help="copy checkpoints of a finished laptop run to data/artifacts")
+    artifacts.add_argument("run", type=Path, nargs="?", default=paths.RUNS / "marketplace-laptop-0", help="run folder")
 
     sub.add_parser("handouts", help="write book/colab: the chapters for class and Colab, without solutions")
 
     ledger = sub.add_parser("ledger", help="every claim of the paper and what the recorded rows say of it")
-    ledger.add_argument("--rows", type=Path, default=EVIDENCE, help="folder of recorded rows (default: the book's)")
+    ledger.add_argument(
+        "--rows", type=Path, default=paths.EVIDENCE, help="folder of recorded rows (default: the book's)"
+    )
     ledger.add_argument("--write", action="store_true", help="write the table into README.md and book/ledger.md")
 
     results = sub.add_parser("results", help="print the table of a results file")
+    results.add_argument("--index", action="store_true", help="the recorded rows of every experiment at a glance")
     results.add_argument("--readme", action="store_true", help="write the table of the recorded results into README.md")
     results.add_argument("files", nargs="*", type=Path, help="default: the recorded results of the book")
     return p
 
 
-def _add_log(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--log", default="marketplace", choices=["marketplace", "amazon2023"])
-    p.add_argument("--world", type=Path, default=SHIPPED, help="folder of a generated marketplace")
-    p.add_argument("--reviews", type=Path, help="amazon2023: reviews file (.jsonl or .jsonl.gz)")
-    p.add_argument("--meta", type=Path, help="amazon2023: metadata file (.jsonl or .jsonl.gz)")
+def _add_source(p: argparse.ArgumentParser) -> None:
+    """Options that say which log, from which files, with which changed budgets."""
+    from crs_lite.adapters.registry import FORMATS
+
+    p.add_argument("--log", default="marketplace", choices=list(FORMATS))
+    for name, form in FORMATS.items():
+        for option, what in form.files.items():
+            p.add_argument(f"--{option}", type=Path, help=f"{name}: {what}")
+    p.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change single budgets of the profile")
+
+
+def _spec(args):
+    """-> (what to run, the words that say so): profile, log, files, changed budgets."""
+    from crs_lite.adapters.registry import FORMATS, LogSource
+    from crs_lite.prepared import RunSpec
+
+    options = [option for form in FORMATS.values() for option in form.files]
+    files = {option: path for option in options if (path := getattr(args, option)) is not None}
+    source = LogSource(args.log, files)
+    words = source.words() + (f" --set {' '.join(args.set)}" if args.set else "")
+    return RunSpec(get_profile(args.profile, **budgets(args.set)), source), words
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run one command. Returns the exit status: 0, or 2 after one sentence that says what was wrong."""
     args = parser().parse_args(argv)
     try:
         return globals()[f"_{args.command}"](args)
@@ -103,30 +134,32 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _data(args) -> int:
-    from .marketplace.__main__ import write
+    from crs_lite.study import ceilings
 
-    write(args.out, seed=args.seed, n_items=args.items)
+    ceilings.write(args.out, seed=args.seed, n_items=args.items, n_users=args.users)
     return 0
 
 
 def _run(args) -> int:
-    from . import processes
-    from .profiles import get_profile
+    from crs_lite.model import distributed
 
-    processes.start()
-    profile = get_profile(args.profile, **budgets(args.set))
-    log, truth, embeddings = open_log(args.log, args.world, args.reviews, args.meta)
-    from . import results
-    from .pipeline import Pipeline
-
-    out = args.out or ROOT / "runs" / f"{args.log}-{profile.name}-{args.seed}"
-    command = f"python -m crs_lite run --profile {args.profile} --seed {args.seed}" + _source(args)
-    if processes.process_number() > 0:
+    distributed.start()
+    spec, words = _spec(args)
+    if distributed.process_number() > 0:
         sys.stdout = open(os.devnull, "w")  # one voice is enough
-    print(f"profile {profile.name}, seed {args.seed}, log {log.name}: {len(log.items)} items, {len(log.requests)} requests")
+    p = spec(args.seed, args.out)
+    profile, log, out = p.profile, p.log, p.work.root
+    print(
+        f"profile {profile.name}, seed {p.seed}, log {log.name}: {len(log.items)} items, {len(log.requests)} requests"
+    )
     print(f"expect about {profile.minutes} on two CPU cores; finished stages in {out} are reused")
-    made = Pipeline(log, truth, profile, args.seed, out, embeddings, command).run()
-    if processes.process_number() == 0:
+
+    from crs_lite import pipeline
+    from crs_lite.study import recorded, results
+
+    command = f"python -m crs_lite run --profile {args.profile} --seed {args.seed}" + words
+    made = pipeline.run(p, command, recorded.code_version())
+    if distributed.process_number() == 0:
         results.save(out / "results.json", made)
     print()
     print(results.markdown(made))
@@ -137,46 +170,40 @@ def _run(args) -> int:
     return 0
 
 
-def _source(args) -> str:
-    """The words of a command that name its log and its changed budgets."""
-    words = f" --log {args.log} --reviews {args.reviews} --meta {args.meta}" if args.log != "marketplace" else ""
-    words += f" --world {args.world}" if args.world != SHIPPED else ""
-    return words + (f" --set {' '.join(args.set)}" if args.set else "")
-
-
 def _experiment(args) -> int:
-    from . import experiments
+    from crs_lite.study import recorded
+    from crs_lite.study.experiments import EXPERIMENTS, runner
 
-    if args.name not in experiments.EXPERIMENTS:
-        raise CRSError(f"unknown experiment {args.name!r}; use one of {', '.join(experiments.EXPERIMENTS)}.")
-    opener = OpenPipeline(args)
-    log_name = args.log if args.log != "marketplace" else opener.log()[0].name
-    out = args.out or ROOT / "book" / "results" / "experiments" / f"{log_name}-{opener.profile().name}"
-    command = f"python -m crs_lite experiment {args.name} --profile {args.profile}"
-    command += (f" --seeds {args.seeds}" if args.seed is None else f" --seed {args.seed}") + _source(args)
+    if args.name not in EXPERIMENTS:
+        raise CRSError(f"unknown experiment {args.name!r}; use one of {', '.join(EXPERIMENTS)}.")
+    spec, words = _spec(args)
+    log_name = spec.source.open().log.name
+    commit = recorded.code_version() if args.trying else recorded.committed()
+    out = args.out or (paths.TRIED if args.trying else paths.EXPERIMENTS) / f"{log_name}-{spec.profile.name}"
     seeds = range(args.seeds) if args.seed is None else [args.seed]
-    jobs = [experiments.Job(args.name, seed, opener, out, command, args.only) for seed in seeds]
-    made = experiments.run(jobs, min(args.jobs, len(jobs)))
+    which = f" --seeds {args.seeds}" if args.seed is None else f" --seed {args.seed}"
+    command = f"python -m crs_lite experiment {args.name} --profile {args.profile}{which}{words}"
+    jobs = [runner.Job(args.name, seed, spec, out, command, commit, args.only) for seed in seeds]
+    made = runner.run(jobs, min(args.jobs, len(jobs)))
     print(f"{made} new rows in {out / args.name}")
     return 0
 
 
 def _book(args) -> int:
-    from . import book, results
-    from .profiles import get_profile
+    from crs_lite.site import build
+    from crs_lite.study import results
 
     get_profile(args.profile)
-    report = book.build(args.profile, args.out, run_notebooks=not args.no_run, only=args.only)
-    print(book.main_summary(report))
+    report = build.build_book(args.profile, args.out, run_notebooks=not args.no_run, only=args.only)
+    print(build.main_summary(report))
     if args.record:
-        book.record(report)
-        guide = ROOT / "book" / "instructors.md"
-        guide.write_text(results.with_block(guide.read_text(), book.recorded_runs(), "runs"))
+        build.record(report)
+        results.put_block(paths.BOOK / "instructors.md", build.recorded_runs(), "runs")
     return 0 if report.ok else 1
 
 
 def _bench(args) -> int:
-    from . import bench, results
+    from crs_lite.study import bench, results
 
     unknown = set(args.names) - set(bench.ALL)
     if unknown:
@@ -190,7 +217,7 @@ def _bench(args) -> int:
 
 
 def _handouts(args) -> int:
-    from . import handouts
+    from crs_lite.site import handouts
 
     for path in handouts.write():
         print(path)
@@ -198,33 +225,39 @@ def _handouts(args) -> int:
 
 
 def _artifacts(args) -> int:
-    from . import artifacts
+    from crs_lite import marketplace
+    from crs_lite.chapters import checkpoints
 
-    artifacts.make(args.run, open_log("marketplace", SHIPPED, None, None)[0])
-    print(f"checkpoints {', '.join(artifacts.STAGES)} of {args.run} are in {artifacts.FOLDER}")
+    checkpoints.make(args.run, marketplace.load(paths.SHIPPED)[0])
+    print(f"checkpoints {', '.join(checkpoints.STAGES)} of {args.run} are in {paths.CHECKPOINTS}")
     return 0
 
 
 def _ledger(args) -> int:
-    from . import ledger, results
+    from crs_lite.study import ledger, results
 
     table = ledger.markdown(ledger.ledger(args.rows))
     print(table)
     if args.write:
-        for path in (ROOT / "README.md", ROOT / "book" / "ledger.md"):
-            path.write_text(results.with_block(path.read_text(), table, "ledger"))
+        for path in (paths.ROOT / "README.md", paths.BOOK / "ledger.md"):
+            results.put_block(path, table, "ledger")
     return 0
 
 
 def _results(args) -> int:
-    from . import results
+    from crs_lite.study import recorded, results
 
-    if args.readme:
-        folder, readme = ROOT / "book" / "results", ROOT / "README.md"
-        text = results.with_block(readme.read_text(), results.markdown(results.load(folder / "quickstart-laptop.json")))
-        readme.write_text(results.with_block(text, results.bench_markdown(results.load(folder / "bench" / "cpu.json")), "bench"))
+    if args.index:
+        for folder in sorted(d for d in paths.EXPERIMENTS.iterdir() if d.is_dir()):
+            print(f"{folder.name}\n")
+            print(recorded.index(folder).to_string(index=False))
         return 0
-    for path in args.files or sorted((ROOT / "book" / "results").glob("*.json")):
+    if args.readme:
+        readme = paths.ROOT / "README.md"
+        results.put_block(readme, results.markdown(results.load(paths.QUICKSTART)), "results")
+        results.put_block(readme, results.bench_markdown(results.load(paths.BENCH)), "bench")
+        return 0
+    for path in args.files or [paths.QUICKSTART]:
         print(f"{path.name}\n")
         print(results.markdown(results.load(path)))
     return 0

@@ -11,13 +11,13 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from .errors import CRSError
-from .logs import Interaction, Item, SearchLog, SearchRequest
+from crs_lite.errors import CRSError
+from crs_lite.logs import Interaction, Item, SearchLog, SearchRequest
 
 ItemView = Literal["title", "sid", "both"]
 _SPECIAL = frozenset('<"\\')
@@ -79,7 +79,9 @@ class Context(_Strict):
                     past[field] = [{"title": r} if isinstance(r, str) else r for r in past.get(field, ())]
             return cls.model_validate(value)
         except (json.JSONDecodeError, ValidationError, AttributeError, TypeError) as e:
-            raise CRSError(f"not a context JSON ({str(e).splitlines()[0]}); it must come from `Context.to_json`.") from None
+            raise CRSError(
+                f"not a context JSON ({str(e).splitlines()[0]}); it must come from `Context.to_json`."
+            ) from None
 
 
 # A string that begins with raw tokens is an item; typed text holds neither a raw `<` nor a raw quote.
@@ -126,7 +128,7 @@ def unescape(text: str) -> str:
 
 def when(seconds: int) -> str:
     """Month and part of the day, UTC: `January evening`; the month alone for logs that only know the day."""
-    t = datetime.fromtimestamp(seconds, timezone.utc)
+    t = datetime.fromtimestamp(seconds, UTC)
     part = next(name for hour, name in DAYPARTS if t.hour < hour)
     return MONTHS[t.month - 1] if seconds % 86400 == 0 else f"{MONTHS[t.month - 1]} {part}"
 
@@ -152,10 +154,12 @@ class ContextBuilder:
     _sizes: dict = field(default_factory=dict, repr=False, compare=False)
 
     def ref(self, item: int) -> ItemRef:
+        """An item as `item_view` shows it."""
         sid = self.sid_of(item) if self.item_view != "title" else None
         return ItemRef(sid=sid, title=self.log.items[item].title if self.item_view != "sid" else None)
 
     def past(self, i: Interaction) -> Past:
+        """One past interaction as the model sees it, without what `hide` removes."""
         return Past(
             time=None if "time" in self.hide else when(i.time),
             place=None if "place" in self.hide else i.place,
@@ -200,12 +204,15 @@ class ContextBuilder:
 
     def _size(self, past: Past) -> int:
         if past not in self._sizes:
-            self._sizes[past] = self.n_tokens(_json(past)) - 1  # its brackets and comma share tokens with its neighbours
+            self._sizes[past] = (
+                self.n_tokens(_json(past)) - 1
+            )  # its brackets and comma share tokens with its neighbours
         return self._sizes[past]
 
 
 def item_context(item: Item) -> str:
-    """The item side: what the seller and the shop say of an item, as JSON (paper: title, brand, category, price, sales)."""
+    """The item side: what the seller and the shop say of an item, as JSON (paper: title, brand, category, price,
+    sales)."""
     facts = {"title": item.title, "brand": item.brand, "category": item.category}
     facts["price"] = None if item.price is None else f"{item.price:.0f}"
     facts["sales"] = None if item.sales is None else str(item.sales)

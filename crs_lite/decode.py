@@ -15,7 +15,7 @@ import torch
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
-from .trie import Trie
+from crs_lite.trie import Trie
 
 
 def at_least_float32(x: torch.Tensor) -> torch.Tensor:
@@ -26,7 +26,10 @@ def at_least_float32(x: torch.Tensor) -> torch.Tensor:
 class RoomyLayer(DynamicLayer):
     """A cache layer with room to grow: the stock one copies everything it holds at every new token."""
 
-    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args, **kwargs) -> tuple[torch.Tensor, torch.Tensor]:
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args, **kwargs
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Append keys and values `(B, H, new, d)` -> all so far `(B, H, L, d)`, views of the room."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
             self._room = key_states.new_empty(2, *key_states.shape[:2], 0, key_states.shape[-1])
@@ -42,6 +45,7 @@ class RoomyLayer(DynamicLayer):
 
 
 def empty_cache(model: PreTrainedModel) -> DynamicCache:
+    """A key-value cache whose layers have room to grow."""
     cache = DynamicCache(config=model.config)
     cache.layers = [RoomyLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers]
     return cache
@@ -62,7 +66,7 @@ class Tree:
     position: torch.Tensor
 
     def feed(self, token: torch.Tensor, visible: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
-        """Append one column per branch: token, position `(B, Q)`, visible `(B, Q, L)` -> hidden-to-logits `(B, Q, V)`."""
+        """Append one column per branch: token, position `(B, Q)`, visible `(B, Q, L)` -> next logits `(B, Q, V)`."""
         b, q = token.shape
         itself = torch.eye(q, dtype=torch.bool, device=token.device).expand(b, q, q)
         self.visible = torch.cat([visible, itself], dim=-1)
@@ -95,7 +99,11 @@ def plant(model: PreTrainedModel, prompts: Sequence[Sequence[int]], pad: int) ->
     see = (causal & mask[:, None]) | torch.eye(ids.shape[1], dtype=torch.bool, device=ids.device)
     cache = empty_cache(model)
     out = model(
-        input_ids=ids, attention_mask=see[:, None], position_ids=position, past_key_values=cache, use_cache=True,
+        input_ids=ids,
+        attention_mask=see[:, None],
+        position_ids=position,
+        past_key_values=cache,
+        use_cache=True,
         logits_to_keep=1,
     )
     return Tree(model, cache, at_least_float32(out.logits), mask[:, None].clone(), position[:, -1:] + 1)
@@ -183,7 +191,11 @@ def force(tree: Tree, texts: Sequence[Sequence[int]], pad: int) -> Tree:
     visible = torch.cat([tree.visible.expand(b, width, -1), (causal & real[:, None]) | itself], dim=-1)
     position = tree.position + torch.arange(width, device=device)
     out = tree.model(
-        input_ids=token, attention_mask=visible[:, None], position_ids=position, past_key_values=tree.cache, use_cache=True
+        input_ids=token,
+        attention_mask=visible[:, None],
+        position_ids=position,
+        past_key_values=tree.cache,
+        use_cache=True,
     )
     last = real.sum(-1) - 1
     rows = torch.arange(b, device=device)

@@ -14,8 +14,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from .errors import CRSError
-from .logs import SearchLog, SearchRequest
+from crs_lite.errors import CRSError
+from crs_lite.logs import SearchLog, SearchRequest
 
 CUTOFFS = (1, 5, 10)
 DEPTH = CUTOFFS[-1]  # length of the list a shopper sees, and of the list MRR looks at
@@ -80,10 +80,12 @@ class Evaluation(BaseModel):
         return per_request(self.rank_array())
 
     def to_json(self) -> str:
+        """One line of JSON that `from_json` reads back."""
         return self.model_dump_json()
 
     @classmethod
     def from_json(cls, text: str) -> Evaluation:
+        """What `to_json` wrote."""
         return cls.model_validate_json(text)
 
 

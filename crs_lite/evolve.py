@@ -1,9 +1,8 @@
 """The self-evolving loop (paper, self-evolving post-training): explore by RL what the model gets wrong, then
 consolidate by SFT what it gets right.
 
-One round: `split` -> `explore` -> `collect`, then SFT on what was collected (`sft.train`). Each is a plain function of a
-checkpoint and data; `pipeline.py` makes stages of them.
-"""
+One round: `split` -> `explore` -> `collect`, then SFT on what was collected (`sft.train`). Each is a plain function of
+a checkpoint and data; `pipeline.py` makes stages of them."""
 
 from __future__ import annotations
 
@@ -14,16 +13,18 @@ from pathlib import Path
 import numpy as np
 from transformers import PreTrainedModel
 
-from . import rl
-from .logs import SearchRequest
-from .precision import best_dtype
-from .profiles import Profile
-from .ranker import CRSRanker, sample_thoughts
-from .tasks import Codec
-from .trie import Trie
+from crs_lite import rl
+from crs_lite.logs import SearchRequest
+from crs_lite.model.precision import best_dtype
+from crs_lite.profiles import Profile
+from crs_lite.ranker import CRSRanker, sample_thoughts
+from crs_lite.tasks import Codec
+from crs_lite.trie import Trie
 
 
-def split(model: PreTrainedModel, codec: Codec, requests: Sequence[SearchRequest], profile: Profile) -> dict[str, list[int]]:
+def split(
+    model: PreTrainedModel, codec: Codec, requests: Sequence[SearchRequest], profile: Profile
+) -> dict[str, list[int]]:
     """Row numbers of the requests whose target the model's own reasoning puts first (`right`) or not (`wrong`)."""
     ranker = CRSRanker("split", model, codec, "own", profile.max_reasoning, profile.eval_batch)
     first = ranker.rank(requests, 4)[:, 0]
@@ -34,18 +35,31 @@ def split(model: PreTrainedModel, codec: Codec, requests: Sequence[SearchRequest
 def rl_config(profile: Profile, arm: rl.Arm = "rgrpo", **changes) -> rl.RLConfig:
     """The RL budget of a profile, the same for every arm."""
     config = rl.RLConfig(
-        arm=arm, steps=profile.rl_steps, prompts=profile.rl_prompts, group=profile.rl_group, beams=profile.rl_beams,
-        lr=profile.rl_lr, temperature=profile.rl_temperature, kl=profile.rl_kl, max_reasoning=profile.max_reasoning,
+        arm=arm,
+        steps=profile.rl_steps,
+        prompts=profile.rl_prompts,
+        group=profile.rl_group,
+        beams=profile.rl_beams,
+        lr=profile.rl_lr,
+        temperature=profile.rl_temperature,
+        kl=profile.rl_kl,
+        max_reasoning=profile.max_reasoning,
         dtype=best_dtype(profile.dtype),
-    )  # fmt: skip
+    )
     return replace(config, **changes)
 
 
 def explore(
-    model: PreTrainedModel, reference: PreTrainedModel | None, codec: Codec, wrong: Sequence[SearchRequest], config: rl.RLConfig,
-    seed: int, log_file: Path,
+    model: PreTrainedModel,
+    reference: PreTrainedModel | None,
+    codec: Codec,
+    wrong: Sequence[SearchRequest],
+    config: rl.RLConfig,
+    seed: int,
+    log_file: Path,
 ) -> list[dict]:
-    """RL on the requests the model gets wrong. The model changes in place; `reference`, the round's start, anchors the KL."""
+    """RL on the requests the model gets wrong. The model changes in place; `reference`, the round's start, anchors the
+    KL."""
     vocab = rl.Vocabulary(codec.pad, codec.end_think, codec.sid_ids)
     examples = [(codec.prompt(r), r.target) for r in wrong]
     return rl.train(model, reference, examples, Trie.build(codec.sid_ids), vocab, config, seed, log_file)
@@ -60,11 +74,17 @@ def collect(
     """
     rng = np.random.default_rng(seed)
     drawn = sample_thoughts(
-        model, codec, requests, profile.collect_samples, profile.rl_temperature, profile.max_reasoning,
-        profile.eval_batch, seed,
-    )  # fmt: skip
+        model,
+        codec,
+        requests,
+        profile.collect_samples,
+        profile.rl_temperature,
+        profile.max_reasoning,
+        profile.eval_batch,
+        seed,
+    )
     kept = []
-    for row, (request, thoughts) in enumerate(zip(requests, drawn)):
+    for row, (request, thoughts) in enumerate(zip(requests, drawn, strict=True)):
         good = sorted({text for text, item, closed in thoughts if item == request.target and closed and text})
         if good:
             kept.append((row, good[rng.integers(len(good))]))

@@ -19,7 +19,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from .errors import CRSError
+from crs_lite.errors import CRSError
+from crs_lite.files import write_bytes
 
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
@@ -80,6 +81,7 @@ class SearchRequest(Interaction):
 
     @property
     def target(self) -> int:
+        """The item to be predicted: the first one clicked."""
         return self.clicked[0]
 
 
@@ -94,19 +96,25 @@ class SearchLog:
         for kind, rows in (("items", items), ("users", users)):
             for row, entry in enumerate(rows):
                 if entry.id != row:
-                    raise CRSError(f"log {name!r}, {kind} row {row}: id {entry.id} must equal its row; renumber the {kind}.")
+                    raise CRSError(
+                        f"log {name!r}, {kind} row {row}: id {entry.id} must equal its row; renumber the {kind}."
+                    )
         last = (-(2**62), -1)
         for row, request in enumerate(requests):
             if (request.time, request.id) < last:
                 raise CRSError(f"log {name!r}, requests row {row}: not in time order; sort requests by (time, id).")
             last = (request.time, request.id)
             if request.user >= len(users):
-                raise CRSError(f"log {name!r}, requests row {row}: unknown user {request.user}; add the user or drop the row.")
+                raise CRSError(
+                    f"log {name!r}, requests row {row}: unknown user {request.user}; add the user or drop the row."
+                )
             if not request.clicked:
                 raise CRSError(f"log {name!r}, requests row {row}: nothing was clicked; drop the row.")
             for item in request.shown + request.clicked:
                 if not 0 <= item < len(items):
-                    raise CRSError(f"log {name!r}, requests row {row}: unknown item {item}; add the item or drop the row.")
+                    raise CRSError(
+                        f"log {name!r}, requests row {row}: unknown item {item}; add the item or drop the row."
+                    )
 
     @cached_property
     def _of_user(self) -> dict[int, list[SearchRequest]]:
@@ -144,7 +152,10 @@ class SearchLog:
     def load(cls, folder: Path, name: str | None = None) -> SearchLog:
         """Read what `save` wrote. Raises `CRSError` naming the file and row of the first fault."""
         parts = [
-            [_validated(model, row, folder / f"{part}.jsonl.gz", n) for n, row in enumerate(read_jsonl_gz(folder / f"{part}.jsonl.gz"), 1)]
+            [
+                _validated(model, row, folder / f"{part}.jsonl.gz", n)
+                for n, row in enumerate(read_jsonl_gz(folder / f"{part}.jsonl.gz"), 1)
+            ]
             for part, model in (("items", Item), ("users", User), ("requests", SearchRequest))
         ]
         return cls(name or folder.name, *parts)
@@ -177,7 +188,7 @@ def write_jsonl_gz(path: Path, rows: Iterable[dict]) -> None:
     with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, filename="", compresslevel=9) as f:
         for row in rows:
             f.write((_dumps(row) + "\n").encode())
-    path.write_bytes(buffer.getvalue())
+    write_bytes(path, buffer.getvalue())
 
 
 def read_jsonl_gz(path: Path) -> Iterable[dict]:

@@ -1,14 +1,16 @@
 """The one dial: every size and budget of a run, per profile.
 
-What tuning chose for single arms and baselines stands beside the experiments that use it, in `experiments.py`.
+What tuning chose for single arms and baselines stands beside the experiments that use it, in `study/experiments`.
 """
 
 from __future__ import annotations
 
+import ast
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .errors import CRSError
+from crs_lite.errors import CRSError
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,13 @@ class Profile:
 
 _LAPTOP = Profile("laptop")
 _TWO_STEPS = dict(
-    train_requests=300, align_item_epochs=1, align_context_epochs=1, mapping_epochs=2, check_items=100, distil_requests=100,
-    rl_steps=2, rl_prompts=4, rl_group=4, collect_requests=40, collect_samples=2, eval_requests=100, valid_requests=60,
+    train_requests=300, align_item_epochs=1, align_context_epochs=1, mapping_epochs=2, check_items=100,
+    distil_requests=100, rl_steps=2, rl_prompts=4, rl_group=4, collect_requests=40, collect_samples=2,
+    eval_requests=100, valid_requests=60,
     max_reasoning=24, intervened=20, minutes="2 minutes",
 )  # fmt: skip
-# A folder named here stands for every pretrained backbone, with adapters and the budgets of `smoke`: so that the path of
-# a large model can be tried where there is none.
+# A folder named here stands for every pretrained backbone, with adapters and the budgets of `smoke`: so that the path
+# of a large model can be tried where there is none.
 STAND_IN = "CRS_LITE_STAND_IN"
 
 PROFILES: dict[str, Profile] = {
@@ -90,8 +93,8 @@ PROFILES: dict[str, Profile] = {
     ),
     "gpu": replace(
         _LAPTOP, name="gpu", hidden=256, layers=6, heads=8, ffn=704, vocab=4096, align_item_epochs=60,
-        align_context_epochs=6, train_requests=100_000, distil_requests=12_000, rl_steps=600, rl_prompts=32, collect_requests=12_000,
-        eval_requests=0, eval_batch=256, minutes="unknown: never run",
+        align_context_epochs=6, train_requests=100_000, distil_requests=12_000, rl_steps=600, rl_prompts=32,
+        collect_requests=12_000, eval_requests=0, eval_batch=256, minutes="unknown: never run",
     ),
 }  # fmt: skip
 
@@ -105,4 +108,18 @@ def get_profile(name: str, **changes) -> Profile:
     except TypeError as e:
         raise CRSError(f"profile {name!r}: {e}; see crs_lite/profiles.py for the names.") from None
     folder = os.environ.get(STAND_IN)
-    return replace(profile, backbone=folder, lora_rank=4, **_TWO_STEPS) if folder and profile.backbone != "tiny" else profile
+    if folder and profile.backbone != "tiny":
+        return replace(profile, backbone=folder, lora_rank=4, **_TWO_STEPS)
+    return profile
+
+
+def budgets(words: Sequence[str]) -> dict[str, object]:
+    """["lr=0.1", "arch=qwen3"] -> {"lr": 0.1, "arch": "qwen3"}."""
+    found = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        try:
+            found[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            found[name] = value
+    return found

@@ -9,10 +9,10 @@ import torch
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from .decode import Tree, beam_search, force, plant, sample
-from .logs import SearchRequest
-from .tasks import Codec
-from .trie import Trie
+from crs_lite.decode import Tree, beam_search, force, plant, sample
+from crs_lite.logs import SearchRequest
+from crs_lite.tasks import Codec
+from crs_lite.trie import Trie
 
 
 class CRSRanker:
@@ -50,7 +50,7 @@ class CRSRanker:
             tree, thoughts = self._reasoned([requests[i] for i in rows], [prompts[i] for i in rows])
             items, _ = beam_search(tree, self.trie, k)
             ranked[rows] = items[:, 0].cpu().numpy()
-            for i, text in zip(rows, thoughts):
+            for i, text in zip(rows, thoughts, strict=True):
                 self.thoughts[i] = text
         return ranked
 
@@ -64,10 +64,28 @@ class CRSRanker:
         return force(tree, [codec.reasoning(t) for t in texts], codec.pad), texts
 
 
+def rank_with(
+    model: PreTrainedModel, codec: Codec, k: int, batch: int = 64
+) -> Callable[[Sequence[SearchRequest], Sequence[str]], np.ndarray]:
+    """-> a function (requests, texts) -> item ids `(n, k)`: the lists that given reasoning leads to."""
+
+    def rank(requests: Sequence[SearchRequest], texts: Sequence[str]) -> np.ndarray:
+        text_of = {r.id: text for r, text in zip(requests, texts, strict=True)}
+        return CRSRanker("given reasoning", model, codec, lambda r: text_of[r.id], batch=batch).rank(requests, k)
+
+    return rank
+
+
 @torch.no_grad()
 def sample_thoughts(
-    model: PreTrainedModel, codec: Codec, requests: Sequence[SearchRequest], n: int, temperature: float,
-    max_reasoning: int, batch: int, seed: int,
+    model: PreTrainedModel,
+    codec: Codec,
+    requests: Sequence[SearchRequest],
+    n: int,
+    temperature: float,
+    max_reasoning: int,
+    batch: int,
+    seed: int,
 ) -> list[list[tuple[str, int, bool]]]:
     """n sampled trajectories per request, each judged by its own beam: (reasoning, first item, closed by itself)."""
     trie = Trie.build(codec.sid_ids).to(model.device)
@@ -78,7 +96,9 @@ def sample_thoughts(
         drawn = sample(plant(model, prompts, codec.pad), n, codec.end_think, max_reasoning, temperature, generator)
         items, _ = beam_search(drawn.tree, trie, 4)
         for b in range(len(prompts)):
-            out.append([(codec.decode(drawn.rows(b, g)[:-1]), int(items[b, g, 0]), bool(drawn.closed[b, g])) for g in range(n)])
+            out.append(
+                [(codec.decode(drawn.rows(b, g)[:-1]), int(items[b, g, 0]), bool(drawn.closed[b, g])) for g in range(n)]
+            )
     return out
 
 
@@ -93,10 +113,14 @@ def roundtrip(model: PreTrainedModel, codec: Codec, most: int = 1000, batch: int
     n, found, exact = len(tried), 0, 0
     for start in tqdm(range(0, n, batch), desc="item <-> ID", mininterval=5):
         items = tried[start : start + batch]
-        tree = force(plant(model, [codec.item_prompt(i) for i in items], codec.pad), [[codec.end_think]] * len(items), codec.pad)
+        tree = force(
+            plant(model, [codec.item_prompt(i) for i in items], codec.pad), [[codec.end_think]] * len(items), codec.pad
+        )
         first = beam_search(tree, trie, 4)[0][:, 0, 0].tolist()
-        found += sum(a == b for a, b in zip(first, items))
+        found += sum(a == b for a, b in zip(first, items, strict=True))
         titles = [codec.title(i) for i in items]
-        drawn = sample(plant(model, [codec.sid_prompt(i) for i in items], codec.pad), 1, codec.eos, max(map(len, titles)) + 1, 0.0)
+        drawn = sample(
+            plant(model, [codec.sid_prompt(i) for i in items], codec.pad), 1, codec.eos, max(map(len, titles)) + 1, 0.0
+        )
         exact += sum(drawn.rows(b, 0) == title for b, title in enumerate(titles))
     return {"items_tried": n, "item_to_sid_hr1": found / n, "sid_to_title_exact": exact / n}

@@ -45,9 +45,9 @@ def item_scores(lists: np.ndarray, target: np.ndarray, prefix_credit: tuple[floa
 def rank_reward(scores: np.ndarray) -> np.ndarray:
     """R_rank = sum_k w_k s_k: item scores `(..., K)` -> `(...)`. With exact match only this is NDCG@K.
 
-    The weights are not normalised to sum 1, so a hit on top is worth 1 beside the other parts of the reward. What keeps ten
-    near misses below the target is the size of their credit, see `RewardConfig`; normalising would change no comparison.
-    """
+    The weights are not normalised to sum 1, so a hit on top is worth 1 beside the other parts of the reward. What keeps
+    ten near misses below the target is the size of their credit, see `RewardConfig`; normalising would change no
+    comparison."""
     return scores @ rank_weights(scores.shape[-1])
 
 

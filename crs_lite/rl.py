@@ -10,7 +10,6 @@ each group, and push up the log-probability of what was better than its group.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,12 +23,13 @@ from torch.nn.functional import pad as pad_tensor
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from . import rewards as R
-from .decode import beam_search, draw, left_pad, plant, sample
-from .errors import CRSError
-from .precision import Precision
-from .processes import n_processes, process_mean, process_number
-from .trie import Trie
+from crs_lite import rewards as R
+from crs_lite.decode import beam_search, draw, left_pad, plant, sample
+from crs_lite.errors import CRSError
+from crs_lite.files import write_json_lines
+from crs_lite.model.distributed import n_processes, process_mean, process_number
+from crs_lite.model.precision import Precision
+from crs_lite.trie import Trie
 
 Arm = Literal["grpo", "rgrpo", "beam_top1"]
 Loss = Literal["grpo", "dapo", "dr_grpo"]
@@ -72,7 +72,9 @@ class Vocabulary:
 
     def items_of(self, codes: np.ndarray) -> np.ndarray:
         """Token ids `(..., 4)` -> items `(...)`, -1 where they name none."""
-        return np.array([self._item.get(tuple(c), -1) for c in codes.reshape(-1, codes.shape[-1]).tolist()]).reshape(codes.shape[:-1])
+        return np.array([self._item.get(tuple(c), -1) for c in codes.reshape(-1, codes.shape[-1]).tolist()]).reshape(
+            codes.shape[:-1]
+        )
 
     def codes_of(self, items: np.ndarray) -> np.ndarray:
         """Token ids of items `(...)` -> `(..., 4)`; -1 where there is no item."""
@@ -81,7 +83,8 @@ class Vocabulary:
 
 @dataclass
 class Rollout:
-    """What one step learns from. completion, mask, old_logprob `(B, G, C)`; parts: name -> `(B, G)`; advantage `(B, G)`."""
+    """What one step learns from. completion, mask, old_logprob `(B, G, C)`; parts: name -> `(B, G)`; advantage `(B,
+    G)`."""
 
     prompts: list[list[int]]
     completion: torch.Tensor
@@ -131,8 +134,8 @@ def list_parts(
     vocab: Vocabulary,
     config: RLConfig,
 ) -> dict[str, np.ndarray]:
-    """The parts of the reward: ranked `(..., K)` item ids (-1: none), target `(...)`, and of the reasoning its number of
-    tokens, whether the model closed it, and whether it is free of ID tokens, each `(...)` -> name -> `(...)`."""
+    """The parts of the reward: ranked `(..., K)` item ids (-1: none), target `(...)`, and of the reasoning its number
+    of tokens, whether the model closed it, and whether it is free of ID tokens, each `(...)` -> name -> `(...)`."""
     return {
         "format": R.format_reward(closed, clean),
         "length": R.length_reward(tokens, config.reward.min_tokens, config.reward.max_tokens),
@@ -198,8 +201,11 @@ def packed_logprobs(
     position = (real.cumsum(-1) - 1).clamp(min=0)
     behind = position[:, -1:] + 1 + step
     out = model(
-        input_ids=tokens, attention_mask=see[:, None], position_ids=torch.cat([position, behind], dim=1),
-        use_cache=False, logits_to_keep=width + 1,
+        input_ids=tokens,
+        attention_mask=see[:, None],
+        position_ids=torch.cat([position, behind], dim=1),
+        use_cache=False,
+        logits_to_keep=width + 1,
     )
     # The first token of every block is predicted by the last prompt column, the others by their left neighbour.
     before = torch.where(step == 0, 0, torch.arange(width, device=device))
@@ -230,7 +236,8 @@ def policy_loss(
     weight: torch.Tensor,
     config: RLConfig,
 ) -> tuple[torch.Tensor, dict[str, float]]:
-    """Clipped policy-gradient loss with a KL penalty (GRPO; DeepSeekMath, eq. 3): tensors `(B, G, C)`, advantage `(B, G)`.
+    """Clipped policy-gradient loss with a KL penalty (GRPO; DeepSeekMath, eq. 3): tensors `(B, G, C)`, advantage `(B,
+    G)`.
 
     The weighted sum over all tokens (see `token_weight`). Silent groups (all advantages 0) carry no loss, and no KL
     either unless `kl_on_silent_groups`.
@@ -305,7 +312,9 @@ def train(
     """
     rank, n = process_number(), n_processes()
     if config.prompts % n:
-        raise CRSError(f"{config.prompts} prompts a step cannot be shared by {n} processes; make rl_prompts a multiple of {n}.")
+        raise CRSError(
+            f"{config.prompts} prompts a step cannot be shared by {n} processes; make rl_prompts a multiple of {n}."
+        )
     rng = np.random.default_rng(seed)
     generator = torch.Generator(model.device).manual_seed(seed + rank)
     precision = Precision(config.dtype, model.device)
@@ -336,6 +345,6 @@ def train(
         if on_step:
             on_step(step, row)
     if log_file and rank == 0:
-        log_file.write_text("\n".join(json.dumps(row) for row in history) + "\n")
+        write_json_lines(log_file, history)
     model.eval()
     return history

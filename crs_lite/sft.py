@@ -15,8 +15,8 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from .precision import best_dtype
-from .tasks import Example, token_batches
+from crs_lite.model.precision import best_dtype
+from crs_lite.tasks import Example, token_batches
 
 warnings.filterwarnings("ignore", message=".*pin_memory.*")
 warnings.filterwarnings("ignore", message=".*gradient_checkpointing.*", category=FutureWarning)
@@ -47,6 +47,7 @@ class TokenLoader(DataLoader):
     """A loader that passes the epoch on to its batches, as the trainer expects of accelerate's own."""
 
     def set_epoch(self, epoch: int) -> None:
+        """The batches of that epoch come next."""
         self.batch_sampler.epoch = epoch
 
 
@@ -54,16 +55,20 @@ class Progress(TrainerCallback):
     """One calm bar with the loss in it, in place of a dictionary printed every few steps."""
 
     def on_train_begin(self, args, state, control, **_):
+        """The bar appears."""
         self.bar = tqdm(total=state.max_steps, desc="SFT", mininterval=5, disable=not state.is_world_process_zero)
 
     def on_step_end(self, args, state, control, **_):
+        """One step further."""
         self.bar.update()
 
     def on_log(self, args, state, control, logs=None, **_):
+        """The loss behind the bar."""
         if logs and "loss" in logs:
             self.bar.set_postfix_str(f"loss {float(logs['loss']):.3f}", refresh=False)
 
     def on_train_end(self, args, state, control, **_):
+        """The bar is done."""
         self.bar.close()
 
 
@@ -74,6 +79,7 @@ class AfterEpoch(TrainerCallback):
         self.fn = fn
 
     def on_epoch_end(self, args, state, control, model=None, **_):
+        """The call, between two epochs."""
         model.eval()
         self.fn(round(state.epoch))
         model.train()
@@ -96,7 +102,8 @@ def masked_loss(model, input_ids: torch.Tensor, labels: torch.Tensor):
 
 
 class TokenBudgetTrainer(SFTTrainer):
-    """`SFTTrainer` whose batches hold a number of tokens, not of rows: item pairs are 10 times shorter than contexts."""
+    """`SFTTrainer` whose batches hold a number of tokens, not of rows: item pairs are 10 times shorter than
+    contexts."""
 
     token_budget = 4096
 
@@ -110,6 +117,7 @@ class TokenBudgetTrainer(SFTTrainer):
         return (loss, outputs) if return_outputs else loss
 
     def get_train_dataloader(self) -> DataLoader:
+        """Batches of `token_budget` tokens; every process gets its share."""
         lengths = [len(row) for row in self.train_dataset["input_ids"]]
         rank, n = self.accelerator.process_index, self.accelerator.num_processes
         batches = TokenBatches(lengths, self.token_budget, self.args.seed, rank, n)
@@ -131,14 +139,14 @@ def train(
     log_every: int = 25,
     on_epoch: Callable[[int], None] | None = None,
 ) -> list[dict]:
-    """Train in place, where the model is; returns TRL's log rows (loss, learning rate, tokens). Loss only where an example
-    asks for it.
+    """Train in place, where the model is; returns TRL's log rows (loss, learning rate, tokens). Loss only where an
+    example asks for it.
 
-    `on_epoch(n)` is called after every epoch, 1 .. `epochs`. A step takes `accumulate` batches of `batch_tokens` in each process: one process with 2 does what two do with 1.
-    """
+    `on_epoch(n)` is called after every epoch, 1 .. `epochs`. A step takes `accumulate` batches of `batch_tokens` in
+    each process: one process with 2 does what two do with 1."""
     rows = {
         "input_ids": [e.ids for e in examples],
-        "labels": [[i if on else -100 for i, on in zip(e.ids, e.loss)] for e in examples],
+        "labels": [[i if on else -100 for i, on in zip(e.ids, e.loss, strict=True)] for e in examples],
     }
     on_gpu = model.device.type == "cuda"
     dtype = best_dtype(dtype) if on_gpu else "float32"
@@ -165,7 +173,9 @@ def train(
             remove_unused_columns=False,
             dataset_kwargs={"skip_prepare_dataset": True},
         )
-        trainer = TokenBudgetTrainer(model=model, args=args, train_dataset=Dataset.from_dict(rows), processing_class=tokenizer)
+        trainer = TokenBudgetTrainer(
+            model=model, args=args, train_dataset=Dataset.from_dict(rows), processing_class=tokenizer
+        )
         trainer.token_budget = batch_tokens
         for callback in list(trainer.callback_handler.callbacks):  # the trainer picks a bar of its own for notebooks
             if isinstance(callback, PrinterCallback) or "Progress" in type(callback).__name__:

@@ -13,10 +13,10 @@ from functools import cached_property
 
 import numpy as np
 
-from .backbones import END_THINK, THINK, token_ids
-from .context import Context, ContextBuilder, escape, item_context
-from .logs import SearchLog, SearchRequest
-from .sid.codes import SemanticIDs
+from crs_lite.context import Context, ContextBuilder, escape, item_context
+from crs_lite.logs import SearchLog, SearchRequest
+from crs_lite.model.backbones import END_THINK, THINK, token_ids
+from crs_lite.sid.codes import SemanticIDs
 
 # Typed text holds no raw quote, so this can only be the key itself.
 _CLICKED = re.compile(r'"clicked":\[(.*?)\]')
@@ -37,26 +37,31 @@ class Codec:
         self.log, self.sids, self.tokenizer = log, sids, tokenizer
         self.bos, self.eos, self.pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
         self.think, self.end_think = token_ids(tokenizer, [THINK, END_THINK])
-        self.builder = ContextBuilder(log, sids.to_string, lambda text: len(self.encode(text)), **(context or {"budget": 320}))
+        self.builder = ContextBuilder(
+            log, sids.to_string, lambda text: len(self.encode(text)), **(context or {"budget": 320})
+        )
         self._prompts: dict[int, list[int]] = {}
         self._last = ("", [])
 
     def encode(self, text: str) -> list[int]:
+        """Text -> token ids, without special tokens of its own."""
         if text != self._last[0]:  # a context is counted first and encoded next: once is enough
             self._last = (text, self.tokenizer(text, add_special_tokens=False).input_ids)
         return list(self._last[1])
 
     def decode(self, ids: Sequence[int]) -> str:
+        """Token ids -> text."""
         return self.tokenizer.decode(ids, clean_up_tokenization_spaces=False)
 
     @cached_property
     def sid_ids(self) -> np.ndarray:
         """Token ids of every item: `(N, 4)`."""
         names = self.sids.tokens()
-        table = dict(zip(names, token_ids(self.tokenizer, names)))
+        table = dict(zip(names, token_ids(self.tokenizer, names), strict=True))
         return np.array([[table[t] for t in self.sids.tokens_of(i)] for i in range(len(self.log.items))])
 
     def context(self, request: SearchRequest) -> Context:
+        """The request's context within the token budget."""
         return self.builder.build(request)
 
     def prompt(self, request: SearchRequest) -> list[int]:
@@ -70,6 +75,7 @@ class Codec:
         return [*(self.encode(text) if text else []), self.end_think]
 
     def answer(self, item: int) -> list[int]:
+        """`ID <eos>`: five tokens."""
         return [*self.sid_ids[item].tolist(), self.eos]
 
     # -- examples ------------------------------------------------------------------------------
@@ -89,15 +95,18 @@ class Codec:
         read = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         known = set(self.sid_ids.ravel().tolist())
         inside = (any(a <= start < b for a, b in spans) for start, _ in read.offset_mapping)
-        return [False, *(i in known and yes for i, yes in zip(read.input_ids, inside)), False]
+        return [False, *(i in known and yes for i, yes in zip(read.input_ids, inside, strict=True)), False]
 
     def item_prompt(self, item: int) -> list[int]:
+        """`<bos> item <think>`: the model's next token begins the reasoning before its ID."""
         return [self.bos, *self.encode(item_context(self.log.items[item])), self.think]
 
     def sid_prompt(self, item: int) -> list[int]:
+        """`<bos> {"sid":"ID"}`: what a title is asked for with."""
         return [self.bos, *self.encode(f'{{"sid":"{self.sids.to_string(item)}"}}')]
 
     def title(self, item: int) -> list[int]:
+        """`title <eos>`."""
         return [*self.encode(escape(self.log.items[item].title)), self.eos]
 
 
@@ -115,7 +124,9 @@ def sid_to_item(codec: Codec) -> list[Example]:
     return out
 
 
-def specification_to_sid(codec: Codec, describe: Callable[[dict, np.random.Generator], str], n: int, seed: int) -> list[Example]:
+def specification_to_sid(
+    codec: Codec, describe: Callable[[dict, np.random.Generator], str], n: int, seed: int
+) -> list[Example]:
     """Partial-attribute text, in the words of a conclusion, -> ID of an item that has these attributes (our choice).
 
     Meant to teach the decoder to follow what the reasoning says. Items are drawn by their share of

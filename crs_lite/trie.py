@@ -6,14 +6,12 @@ costs the number of children of its node, whatever the size of the catalogue.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from transformers import LogitsProcessor
 
-from .errors import CRSError
+from crs_lite.errors import CRSError
 
 
 @dataclass(frozen=True)
@@ -22,8 +20,8 @@ class Trie:
 
     `first (n_inner + 1,)`: children of inner node v are the edges `first[v] : first[v + 1]`.
     `token (n_edges,)`: the token on the edge; edge e leads to node e + 1, so that needs no table.
-    `item (N,)`: the catalogue item of every leaf, in the order of the leaves. All int32: 10 million items take about 140 MB.
-    """
+    `item (N,)`: the catalogue item of every leaf, in the order of the leaves. All int32: 10 million items take about
+    140 MB."""
 
     first: torch.Tensor
     token: torch.Tensor
@@ -32,6 +30,7 @@ class Trie:
 
     @property
     def depth(self) -> int:
+        """Tokens of an ID."""
         return len(self.widest)
 
     @classmethod
@@ -40,7 +39,8 @@ class Trie:
         n, depth = ids.shape
         order = np.lexsort(ids.T[::-1])
         rows = ids[order]
-        # differs[r, l]: sorted row r opens a new node at level l + 1, for it differs somewhere in its first l + 1 tokens.
+        # differs[r, l]: sorted row r opens a new node at level l + 1, for it differs somewhere in its first l + 1
+        # tokens.
         differs = np.ones((n, depth), dtype=bool)
         differs[1:] = np.logical_or.accumulate(rows[1:] != rows[:-1], axis=1)
         if not differs[:, -1].all():
@@ -58,6 +58,7 @@ class Trie:
         return cls(*tensors, tuple(int(c.max()) for c in n_children))
 
     def to(self, device: torch.device | str) -> Trie:
+        """The same trie on another device."""
         return Trie(self.first.to(device), self.token.to(device), self.item.to(device), self.widest)
 
     def children(self, node: torch.Tensor, level: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -84,58 +85,3 @@ class Trie:
             hit = exists & (token == tokens[:, level, None]) & (node >= 0)[:, None]
             node = torch.where(hit.any(-1), (child * hit).sum(-1), -1)
         return node
-
-
-class CatalogueLogits(LogitsProcessor):
-    """For plain `model.generate`, beams and sampling alike: behind a marker, only IDs of the catalogue, then `eos`.
-
-    `marker` is the token behind which IDs begin (say `</think>`); without one they begin behind `prompt_length` tokens.
-    Rows that have not reached the marker are free. Where an ID ends, and on rows that left the catalogue
-    (Hugging Face keeps dead beams), only `eos` may follow.
-    """
-
-    def __init__(self, trie: Trie, eos: int, *, prompt_length: int | None = None, marker: int | None = None):
-        if (prompt_length is None) == (marker is None):
-            raise CRSError("CatalogueLogits: say where IDs begin, by `prompt_length` or by `marker`, one of the two.")
-        self.trie, self.eos, self.prompt_length, self.marker = trie, eos, prompt_length, marker
-
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
-        """input_ids `(R, L)`, scores `(R, V)` -> scores with -inf where the catalogue forbids."""
-        rows, length = input_ids.shape
-        if self.marker is None:
-            since = torch.full((rows,), length - self.prompt_length, device=input_ids.device)
-        else:  # tokens since the last marker; -1 where there is none
-            seen = input_ids == self.marker
-            since = torch.where(seen.any(1), seen.flip(1).int().argmax(1), -1)
-        allowed = (since < 0)[:, None].expand_as(scores).clone()
-        allowed[since >= self.trie.depth, self.eos] = True
-        for level in range(self.trie.depth):
-            here = (since == level).nonzero()[:, 0]
-            if len(here):
-                node = self.trie.walk(input_ids[here, length - level :])
-                token, _, exists = self.trie.children(node.clamp(min=0), level)
-                exists &= (node >= 0)[:, None]
-                row = here[:, None].expand_as(token)
-                allowed[row[exists], token[exists]] = True
-                allowed[here[node < 0], self.eos] = True
-        return scores.masked_fill(~allowed, -torch.inf)
-
-
-def prefix_allowed_tokens_fn(ids: np.ndarray, prompt_length: int) -> Callable[[int, torch.Tensor], list[int]]:
-    """The same constraint the stock way, as a Python function over nested dictionaries for Hugging Face `generate`.
-
-    Shares nothing with `Trie`: it is the referee in tests and the baseline in benchmarks.
-    """
-    root: dict = {}
-    for row in ids.tolist():
-        node = root
-        for token in row:
-            node = node.setdefault(token, {})
-
-    def allowed(_batch: int, sequence: torch.Tensor) -> list[int]:
-        node = root
-        for token in sequence[prompt_length:].tolist():
-            node = node.get(token, {})
-        return list(node) or [0]
-
-    return allowed

@@ -24,18 +24,20 @@ import torch
 from datasets import Dataset
 from transformers import PreTrainedModel
 
-from .decode import Tree, beam_search, force, plant, sample
-from .errors import CRSError
-from .logs import SearchRequest
-from .rewards import total_reward
-from .rl import RLConfig, Vocabulary, list_parts
-from .tasks import Codec
-from .trie import Trie
+from crs_lite.decode import Tree, beam_search, force, plant, sample
+from crs_lite.errors import CRSError
+from crs_lite.logs import SearchRequest
+from crs_lite.rewards import total_reward
+from crs_lite.rl import RLConfig, Vocabulary, list_parts
+from crs_lite.tasks import Codec
+from crs_lite.trie import Trie
 
 
 def dataset(codec: Codec, requests: Sequence[SearchRequest]) -> Dataset:
     """Columns `prompt` (text that tokenizes to the codec's prompt) and `target` (item id)."""
-    return Dataset.from_dict({"prompt": [codec.decode(codec.prompt(r)) for r in requests], "target": [r.target for r in requests]})
+    return Dataset.from_dict(
+        {"prompt": [codec.decode(codec.prompt(r)) for r in requests], "target": [r.target for r in requests]}
+    )
 
 
 class RGRPORollout:
@@ -52,7 +54,9 @@ class RGRPORollout:
         g = self.config.group
         once = prompts[::g]
         if prompts != [p for p in once for _ in range(g)]:
-            raise CRSError(f"this batch does not hold whole groups of {g}; make per_device_train_batch_size a multiple of {g}.")
+            raise CRSError(
+                f"this batch does not hold whole groups of {g}; make per_device_train_batch_size a multiple of {g}."
+            )
         model = trainer.accelerator.unwrap_model(trainer.model)
         was_training = model.training
         model.eval()  # in training mode with gradient checkpointing the cache would be lost
@@ -62,25 +66,43 @@ class RGRPORollout:
         items, _ = beam_search(tree, self.trie.to(model.device), self.config.beams)
         model.train(was_training)
         return {
-            "prompt_ids": [p for p in ids for _ in range(g)], "completion_ids": completions, "logprobs": logprobs,
-            "ranked": items.flatten(0, 1).tolist(), "closed": closed,
-        }  # fmt: skip
+            "prompt_ids": [p for p in ids for _ in range(g)],
+            "completion_ids": completions,
+            "logprobs": logprobs,
+            "ranked": items.flatten(0, 1).tolist(),
+            "closed": closed,
+        }
 
     def _by_tree(self, model: PreTrainedModel, ids: list[list[int]], trainer) -> tuple[list, list, list, Tree]:
         self.generator = self.generator or torch.Generator(model.device).manual_seed(self.seed)
         c = self.config
-        drawn = sample(plant(model, ids, self.vocab.pad), c.group, self.vocab.end_think, c.max_reasoning, c.temperature, self.generator)
+        drawn = sample(
+            plant(model, ids, self.vocab.pad),
+            c.group,
+            self.vocab.end_think,
+            c.max_reasoning,
+            c.temperature,
+            self.generator,
+        )
         each = [(b, g) for b in range(len(ids)) for g in range(c.group)]
         logprobs = [drawn.logprob[b, g][drawn.mask[b, g]].tolist() for b, g in each]
         return [drawn.rows(b, g) for b, g in each], logprobs, drawn.closed.flatten().tolist(), drawn.tree
 
     def _by_vllm(self, model: PreTrainedModel, ids: list[list[int]], trainer) -> tuple[list, list, list, Tree]:
         end, rows = self.vocab.end_think, [p for p in ids for _ in range(self.config.group)]
-        _, texts, scores, _ = trainer.vllm_generation.generate(prompts=rows, images=None, num_generations=self.config.group)
+        _, texts, scores, _ = trainer.vllm_generation.generate(
+            prompts=rows, images=None, num_generations=self.config.group
+        )
         closed = [end in text for text in texts]
         # Cut behind `</think>`; where there is none, close by force, with an unknown probability.
-        completions = [t[: t.index(end) + 1] if done else [*t[: self.config.max_reasoning - 1], end] for t, done in zip(texts, closed)]
-        logprobs = [([s[0] for s in score] + [float("nan")])[: len(text)] for score, text in zip(scores, completions)]
+        completions = [
+            t[: t.index(end) + 1] if done else [*t[: self.config.max_reasoning - 1], end]
+            for t, done in zip(texts, closed, strict=True)
+        ]
+        logprobs = [
+            ([s[0] for s in score] + [float("nan")])[: len(text)]
+            for score, text in zip(scores, completions, strict=True)
+        ]
         return completions, logprobs, closed, force(plant(model, rows, self.vocab.pad), completions, self.vocab.pad)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from crs_lite.backbones import tiny_model
+from crs_lite.model.backbones import tiny_model
 from crs_lite.profiles import get_profile
 
 
@@ -39,4 +39,6 @@ LONGEST_FIRST = ("test_notebooks", "test_handouts", "test_pages", "test_pipeline
 
 def pytest_collection_modifyitems(items):
     """Files that take minutes go first, so that two workers end together; the order inside a file stays."""
-    items.sort(key=lambda item: next((n for n, name in enumerate(LONGEST_FIRST) if item.path.stem == name), len(LONGEST_FIRST)))
+    items.sort(
+        key=lambda item: next((n for n, name in enumerate(LONGEST_FIRST) if item.path.stem == name), len(LONGEST_FIRST))
+    )

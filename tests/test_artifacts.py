@@ -1,18 +1,20 @@
-"""The checkpoints that come with the book are what they say, and are good enough for the chapters that start from them."""
+"""The checkpoints that come with the book are what they say, and are good enough for the chapters that start from
+them."""
 
 import numpy as np
 import pytest
 import torch
+from toy import toy_log
 
-from crs_lite import artifacts, marketplace, sft
-from crs_lite.__main__ import SHIPPED
+from crs_lite import marketplace, sft
+from crs_lite.chapters import checkpoints
 from crs_lite.errors import CRSError
 from crs_lite.evaluate import per_request, ranks_of_targets
+from crs_lite.paths import SHIPPED
 from crs_lite.pipeline import Pipeline
 from crs_lite.profiles import get_profile
 from crs_lite.ranker import CRSRanker, roundtrip
 from crs_lite.tasks import context_to_sid
-from toy import toy_log
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,9 @@ def test_beside_a_gpu_they_stay_and_learn_on_the_cpu(log, monkeypatch):
     model, codec = artifacts.model("aligned"), artifacts.codec(log)
     lesson = context_to_sid(codec, log.split("train")[-2:])
     sft.train(model, codec.tokenizer, lesson, epochs=1, lr=1e-4, batch_tokens=512, seed=0, dtype="float16")
-    assert {p.device.type for p in model.parameters()} == {"cpu"} and {p.dtype for p in model.parameters()} == {torch.float32}
+    assert {p.device.type for p in model.parameters()} == {"cpu"} and {p.dtype for p in model.parameters()} == {
+        torch.float32
+    }
 
 
 def test_missing_artifacts_say_how_to_make_them(tmp_path):

@@ -5,14 +5,14 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from crs_lite.audit import attribute_truth, audit, by_attribute, planted
-from crs_lite.contradictions import Citations, contradicts_itself
-from crs_lite.errors import CRSError
-from crs_lite.facets import Parser, facet_values
-from crs_lite.logs import Item, SearchLog, SearchRequest, User
-from crs_lite.teacher import Evidence, Teacher, TeacherBias
 from toy import toy_log
+
+from crs_lite.errors import CRSError
+from crs_lite.logs import Item, SearchLog, SearchRequest, User
+from crs_lite.reasoning.audit import attribute_truth, audit, by_attribute, planted
+from crs_lite.reasoning.contradictions import Citations, contradicts_itself
+from crs_lite.reasoning.facets import Parser, facet_values
+from crs_lite.reasoning.teacher import Evidence, Teacher, TeacherBias
 
 VALUES = {
     "category": ["parka", "phone cases", "graphics card"],
@@ -27,7 +27,10 @@ PARSER = Parser(VALUES)
 @pytest.mark.parametrize(
     "text, stated",
     [
-        ("I'd pick a Nordfell parka since it gets cold.", {"brand": "Nordfell", "category": "parka", "weather": "cold"}),
+        (
+            "I'd pick a Nordfell parka since it gets cold.",
+            {"brand": "Nordfell", "category": "parka", "weather": "cold"},
+        ),
         ("NORDFELL PARKA!", {"brand": "Nordfell", "category": "parka"}),
         ("nordfells parkas colder scold", {}),
         ('She typed "cold parka" and wants something mild', {"weather": "mild"}),
@@ -87,11 +90,22 @@ def test_attribute_truth():
 
 
 def test_audit_by_hand():
-    texts = ["Expect Nordfell. It is cold. expect  nordfell.", "A mild day. Dr. Martens, Dr. Martens.", "Nothing here at all", ""]
+    texts = [
+        "Expect Nordfell. It is cold. expect  nordfell.",
+        "A mild day. Dr. Martens, Dr. Martens.",
+        "Nothing here at all",
+        "",
+    ]
     truths = [{"brand": "Nordfell", "weather": "mild"}, {"weather": "mild"}, {"brand": "3M"}, {}]
     # true: Nordfell, mild; false: cold; Dr. Martens has no truth to compare with
     found = audit(texts, truths, PARSER)
-    assert found == {"attribute_truth": 2 / 3, "stated": 1.0, "repeated": 0.25, "contradicts_itself": 0.0, "words": 18 / 4}
+    assert found == {
+        "attribute_truth": 2 / 3,
+        "stated": 1.0,
+        "repeated": 0.25,
+        "contradicts_itself": 0.0,
+        "words": 18 / 4,
+    }
     assert audit([""], [{}], PARSER)["attribute_truth"] is None
     assert audit(['It says "a b. a b. a b."'], [{}], PARSER)["repeated"] == 0
     for bad in (([], []), (["a"], [])):
@@ -101,7 +115,10 @@ def test_audit_by_hand():
 
 def test_thousands_of_values_parse_fast():
     parser = Parser({"brand": [f"Brand {i}" for i in range(2000)] + [f"Maker{i} Co" for i in range(2000)]})
-    texts = [f"The query is long, so look for Maker{i % 2000} Co; still, then again, expect Brand {i % 1999}." * 2 for i in range(10_000)]
+    texts = [
+        f"The query is long, so look for Maker{i % 2000} Co; still, then again, expect Brand {i % 1999}." * 2
+        for i in range(10_000)
+    ]
     start = time.process_time()
     stated = [parser.stated(text) for text in texts]
     assert time.process_time() - start < 10
@@ -129,10 +146,22 @@ def small_shop() -> SearchLog:
         Item(id=0, key="a", title="a", category="parka", brand="Nordfell", attributes={"weather": "cold"}),
         Item(id=1, key="b", title="b", category="parka", brand="3M", attributes={"weather": "mild"}),
     ]
-    users = [User(id=0, key="u", profile={"city": "Oslo", "phone": "Pixel 9"}), User(id=1, key="v", profile={"city": "Rome", "phone": "Xperia"})]
+    users = [
+        User(id=0, key="u", profile={"city": "Oslo", "phone": "Pixel 9"}),
+        User(id=1, key="v", profile={"city": "Rome", "phone": "Xperia"}),
+    ]
     june = 1_718_000_000  # 10 June 2024
     rows = [
-        SearchRequest(id=n, user=u, time=june + n * 3600 + 1, place="Oslo", query="warm parka. now", shown=(0, 1), clicked=(c,), split="train")
+        SearchRequest(
+            id=n,
+            user=u,
+            time=june + n * 3600 + 1,
+            place="Oslo",
+            query="warm parka. now",
+            shown=(0, 1),
+            clicked=(c,),
+            split="train",
+        )
         for n, (u, c) in enumerate([(0, 0), (1, 1), (0, 0), (0, 1), (0, 0)])
     ]
     return SearchLog("small", items, users, rows)
@@ -193,9 +222,16 @@ def test_planted_errors_are_counted_where_a_teacher_planted_them():
         counts[bias] = planted(stated, truths, requests, teacher)
     assert counts[0.0]["prior_false"] == 0 < counts[0.0]["claims"] == counts[0.0]["judged"]
     assert counts[1.0]["prior"] == counts[1.0]["claims"]  # every claim but the category is the prior's
-    wrong = sum(log.items[r.target].facets()[k] != v for r, s in zip(requests, stated) for k, v in s.items() if k != "category")
+    wrong = sum(
+        log.items[r.target].facets()[k] != v
+        for r, s in zip(requests, stated, strict=True)
+        for k, v in s.items()
+        if k != "category"
+    )
     assert counts[1.0]["prior_false"] == wrong > 0
-    by_hand = planted([{"category": "lamp", "brand": "Nordfell", "colour": "red"}], [{"brand": "Solano"}], requests[:1], teacher)
+    by_hand = planted(
+        [{"category": "lamp", "brand": "Nordfell", "colour": "red"}], [{"brand": "Solano"}], requests[:1], teacher
+    )
     assert by_hand["claims"] == 2 and by_hand["judged"] == 1
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crs_lite.baselines.bm25 import B, BM25, K1, query_leak
+from crs_lite.baselines.bm25 import BM25, K1, B, query_leak
 from crs_lite.baselines.dense import Dense
 from crs_lite.baselines.popularity import Popularity
 from crs_lite.baselines.topk import top_k

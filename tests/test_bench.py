@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from crs_lite import bench, results
 from crs_lite.rl import packed_logprobs
+from crs_lite.study import bench, results
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,9 @@ def test_random_catalogues_hold_different_items():
 
 def test_the_stock_update_computes_what_ours_does(small):
     completion = torch.randint(4, bench.WORDS, (2, 3, 5), generator=torch.Generator().manual_seed(0))
-    mine = packed_logprobs(small.model, small.prompts, completion, torch.ones_like(completion, dtype=torch.bool), bench.PAD)
+    mine = packed_logprobs(
+        small.model, small.prompts, completion, torch.ones_like(completion, dtype=torch.bool), bench.PAD
+    )
     assert torch.allclose(mine, bench.naive_logprobs(small.model, small.prompts, completion), atol=1e-3)
 
 

@@ -12,8 +12,8 @@ import nbformat
 import pytest
 from nbformat import v4
 
-from crs_lite import book, pages
 from crs_lite.errors import CRSError
+from crs_lite.site import build, render
 
 TAGGED = {"tags": ["parameters"]}
 

@@ -6,9 +6,10 @@ import subprocess
 import sys
 
 import pytest
-
-from crs_lite.__main__ import ROOT, main
 from crs_lite.opening import budgets
+
+from crs_lite.__main__ import main
+from crs_lite.paths import ROOT
 
 
 def one_sentence(capsys, argv):
@@ -19,7 +20,9 @@ def one_sentence(capsys, argv):
 
 
 def test_help_names_every_command():
-    text = subprocess.run([sys.executable, "-m", "crs_lite", "--help"], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run(
+        [sys.executable, "-m", "crs_lite", "--help"], capture_output=True, text=True, check=True
+    ).stdout
     for word in ("data", "run", "book", "results", "examples"):
         assert word in text
 
@@ -34,7 +37,10 @@ def test_unknown_budget(capsys):
 
 def test_missing_log_files(capsys, tmp_path):
     assert "--reviews FILE" in one_sentence(capsys, ["run", "--log", "amazon2023"])
-    error = one_sentence(capsys, ["run", "--log", "amazon2023", "--reviews", str(tmp_path / "r.jsonl"), "--meta", str(tmp_path / "m.jsonl")])
+    error = one_sentence(
+        capsys,
+        ["run", "--log", "amazon2023", "--reviews", str(tmp_path / "r.jsonl"), "--meta", str(tmp_path / "m.jsonl")],
+    )
     assert "m.jsonl" in error or "r.jsonl" in error
 
 
@@ -62,7 +68,11 @@ def test_other_wrong_words(capsys, argv):
 
 
 def test_budgets_are_read_as_python_where_they_are_python():
-    assert budgets(["rl_lr=1e-4", "arch=qwen3", "sid_sizes=(4, 4, 4)"]) == {"rl_lr": 1e-4, "arch": "qwen3", "sid_sizes": (4, 4, 4)}
+    assert budgets(["rl_lr=1e-4", "arch=qwen3", "sid_sizes=(4, 4, 4)"]) == {
+        "rl_lr": 1e-4,
+        "arch": "qwen3",
+        "sid_sizes": (4, 4, 4),
+    }
 
 
 def test_two_seeds_of_an_experiment_at_the_same_time(tmp_path):
@@ -71,5 +81,10 @@ def test_two_seeds_of_an_experiment_at_the_same_time(tmp_path):
     words = "experiment mapping --profile smoke --seeds 2 --jobs 2 --only kmeans --out rows --set mapping_epochs=1 check_items=10"
     subprocess.run([sys.executable, "-m", "crs_lite", *words.split()], cwd=tmp_path, check=True)
     made = [json.loads(p.read_text()) for p in sorted((tmp_path / "rows" / "mapping").iterdir())]
-    assert [(row["row"], row["seed"], row["profile"]["check_items"]) for row in made] == [("kmeans", 0, 10), ("kmeans", 1, 10)]
-    assert made[0]["command"].endswith("experiment mapping --profile smoke --seeds 2 --set mapping_epochs=1 check_items=10")
+    assert [(row["row"], row["seed"], row["profile"]["check_items"]) for row in made] == [
+        ("kmeans", 0, 10),
+        ("kmeans", 1, 10),
+    ]
+    assert made[0]["command"].endswith(
+        "experiment mapping --profile smoke --seeds 2 --set mapping_epochs=1 check_items=10"
+    )

@@ -6,10 +6,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crs_lite.backbones import EOS, BOS, END_THINK, PAD, THINK, add_control_tokens, train_tokenizer
-from crs_lite.context import TEXT_BYTES, Context, ContextBuilder, ItemRef, Now, Past, escape, item_context, unescape, when
+from crs_lite.context import (
+    TEXT_BYTES,
+    Context,
+    ContextBuilder,
+    ItemRef,
+    Now,
+    Past,
+    escape,
+    item_context,
+    unescape,
+    when,
+)
 from crs_lite.errors import CRSError
 from crs_lite.logs import Item, SearchLog, SearchRequest, User
+from crs_lite.model.backbones import BOS, END_THINK, EOS, PAD, THINK, add_control_tokens, train_tokenizer
 
 SIDS = ["<a_1><b_2><c_3><d_0>", "<a_1><b_2><c_3><d_1>", "<a_4><b_0><c_0><d_0>"]
 TOKENS = [f"<{x}_{i}>" for x in "abcd" for i in range(5)]
@@ -29,7 +40,16 @@ def shop(n_past, query="case", title="a case"):
     users = [User(id=0, key="u", profile={"city": "Oslo", "phone": "Pixel 9"})]
     day = 86400
     requests = [
-        SearchRequest(id=i, user=0, time=day * i + 3600 * 19, place="Oslo", query=f"q{i}", shown=(2, 0, 1), clicked=(0,), split="train")
+        SearchRequest(
+            id=i,
+            user=0,
+            time=day * i + 3600 * 19,
+            place="Oslo",
+            query=f"q{i}",
+            shown=(2, 0, 1),
+            clicked=(0,),
+            split="train",
+        )
         for i in range(n_past)
     ]
     requests.append(SearchRequest(id=n_past, user=0, time=day * n_past, query=query, clicked=(1,), split="test"))
@@ -42,7 +62,28 @@ def builder(log, budget, **more):
 
 hostile = st.one_of(
     st.text(),
-    st.lists(st.sampled_from([*TOKENS, THINK, END_THINK, BOS, EOS, PAD, '"', "\\", "\\u003c", "<", ">", "\x00", "é", "漢字", "🦊", "\ud800"])).map("".join),
+    st.lists(
+        st.sampled_from(
+            [
+                *TOKENS,
+                THINK,
+                END_THINK,
+                BOS,
+                EOS,
+                PAD,
+                '"',
+                "\\",
+                "\\u003c",
+                "<",
+                ">",
+                "\x00",
+                "é",
+                "漢字",
+                "🦊",
+                "\ud800",
+            ]
+        )
+    ).map("".join),
     st.binary().map(lambda b: b.decode("latin-1")),
 )
 

@@ -47,9 +47,17 @@ def test_beams_equal_hugging_face_generate(random_model, catalogue_ids, seed):
     for prompt in random_prompts(seed):
         items, scores = beam_search(plant(random_model, [prompt], PAD), trie, k)
         out = random_model.generate(
-            torch.tensor([prompt]), num_beams=k, num_return_sequences=k, max_new_tokens=4, do_sample=False,
-            prefix_allowed_tokens_fn=prefix_allowed_tokens_fn(catalogue_ids, len(prompt)), pad_token_id=PAD, eos_token_id=1,
-            return_dict_in_generate=True, output_scores=True, length_penalty=0.0,
+            torch.tensor([prompt]),
+            num_beams=k,
+            num_return_sequences=k,
+            max_new_tokens=4,
+            do_sample=False,
+            prefix_allowed_tokens_fn=prefix_allowed_tokens_fn(catalogue_ids, len(prompt)),
+            pad_token_id=PAD,
+            eos_token_id=1,
+            return_dict_in_generate=True,
+            output_scores=True,
+            length_penalty=0.0,
         )
         theirs = [by_id[tuple(row[len(prompt) : len(prompt) + 4])] for row in out.sequences.tolist()]
         assert items[0, 0].tolist() == theirs
@@ -87,7 +95,9 @@ def test_sampled_log_probabilities_are_the_models_own(random_model):
 def test_greedy_sampling_equals_hugging_face(random_model):
     for prompt in random_prompts(7, n=6):
         drawn = sample(plant(random_model, [prompt], PAD), 1, END, 10, 0.0)
-        out = random_model.generate(torch.tensor([prompt]), max_new_tokens=9, do_sample=False, eos_token_id=END, pad_token_id=PAD)
+        out = random_model.generate(
+            torch.tensor([prompt]), max_new_tokens=9, do_sample=False, eos_token_id=END, pad_token_id=PAD
+        )
         theirs = out[0, len(prompt) :].tolist()
         mine = drawn.rows(0, 0)
         assert mine == theirs if drawn.closed[0, 0] else mine[:-1] == theirs[:9]
@@ -96,7 +106,7 @@ def test_greedy_sampling_equals_hugging_face(random_model):
 def test_forced_reasoning_equals_a_longer_prompt(random_model, catalogue_ids):
     trie, prompts, texts = Trie.build(catalogue_ids), random_prompts(1, 4), random_prompts(2, 4)
     items, _ = beam_search(force(plant(random_model, prompts, PAD), texts, PAD), trie, 5)
-    whole = [p + t for p, t in zip(prompts, texts)]
+    whole = [p + t for p, t in zip(prompts, texts, strict=True)]
     for b in range(4):
         assert items[b, 0].tolist() == beam_search(plant(random_model, [whole[b]], PAD), trie, 5)[0][0, 0].tolist()
 
@@ -119,7 +129,7 @@ def test_trie_holds_exactly_the_catalogue(codes):
             found[prefix] = int(trie.items(torch.tensor(node)))
             return
         token, child, exists = trie.children(torch.tensor(node), level)
-        for t, c in zip(token[exists].tolist(), child[exists].tolist()):
+        for t, c in zip(token[exists].tolist(), child[exists].tolist(), strict=True):
             walk(c, level + 1, (*prefix, t))
 
     walk(0, 0, ())
@@ -145,11 +155,15 @@ def test_walk_finds_prefixes_and_nothing_else(catalogue_ids):
 @pytest.mark.parametrize("seed", range(3))
 def test_logits_processor_equals_the_python_function_in_beams(random_model, catalogue_ids, seed):
     trie, k, prompt = Trie.build(catalogue_ids), 5, random_prompts(seed)[0]
-    same = dict(num_beams=k, num_return_sequences=k, max_new_tokens=4, do_sample=False, pad_token_id=PAD, eos_token_id=1)
+    same = dict(
+        num_beams=k, num_return_sequences=k, max_new_tokens=4, do_sample=False, pad_token_id=PAD, eos_token_id=1
+    )
     ids = torch.tensor([prompt])
     processor = CatalogueLogits(trie, 1, prompt_length=len(prompt))
     mine = random_model.generate(ids, logits_processor=[processor], **same)
-    theirs = random_model.generate(ids, prefix_allowed_tokens_fn=prefix_allowed_tokens_fn(catalogue_ids, len(prompt)), **same)
+    theirs = random_model.generate(
+        ids, prefix_allowed_tokens_fn=prefix_allowed_tokens_fn(catalogue_ids, len(prompt)), **same
+    )
     assert mine.tolist() == theirs.tolist()
 
 
@@ -162,8 +176,15 @@ def test_logits_processor_in_sampling_emits_catalogue_items_only(random_model, c
     mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
     torch.manual_seed(0)
     out = random_model.generate(
-        ids, attention_mask=mask, do_sample=True, temperature=20.0, max_new_tokens=120, num_return_sequences=8,
-        logits_processor=[CatalogueLogits(Trie.build(catalogue_ids), 1, marker=END)], pad_token_id=PAD, eos_token_id=1,
+        ids,
+        attention_mask=mask,
+        do_sample=True,
+        temperature=20.0,
+        max_new_tokens=120,
+        num_return_sequences=8,
+        logits_processor=[CatalogueLogits(Trie.build(catalogue_ids), 1, marker=END)],
+        pad_token_id=PAD,
+        eos_token_id=1,
     )
     found = 0
     for row in out[:, width:].tolist():
@@ -180,11 +201,12 @@ def test_logits_processor_wants_one_place_where_ids_begin(catalogue_ids):
 
 
 def test_draws_follow_the_tempered_softmax():
-    """Each token's count among 40,000 draws lies within 5 standard errors of its probability; impossible ones never come."""
+    """Each token's count among 40,000 draws lies within 5 standard errors of its probability; impossible ones never
+    come."""
     logits = torch.tensor([[2.0, -1.0, -torch.inf, 0.5, 3.0], [0.0, 0.0, 1.0, -torch.inf, -torch.inf]])
     for temperature in (0.5, 1.0, 2.0):
         drawn = draw(logits.repeat(40_000, 1, 1), temperature, torch.Generator().manual_seed(0))
-        for row, want in zip(drawn.T, (logits / temperature).softmax(-1)):
+        for row, want in zip(drawn.T, (logits / temperature).softmax(-1), strict=True):
             share = torch.bincount(row, minlength=5) / len(row)
             assert ((share - want).abs() <= 5 * (want * (1 - want) / len(row)).sqrt()).all()
     assert draw(logits, 0.0, None).tolist() == [4, 2]

@@ -24,6 +24,7 @@ def scores(metric):
 
 def click(truth_class) -> bool:
     """Two items, utilities log 3 and 0: three to one."""
+
     class Two(truth_class):
         def __init__(self):
             pass
@@ -47,27 +48,40 @@ def utility(truth_class) -> bool:
 
 def residual(kmeans_class) -> bool:
     k = kmeans_class((2, 2, 2))
-    k.codebooks = [np.array([[0.0], [10.0]], np.float32), np.array([[-1.0], [2.0]], np.float32), np.array([[0.0], [0.5]], np.float32)]
+    k.codebooks = [
+        np.array([[0.0], [10.0]], np.float32),
+        np.array([[-1.0], [2.0]], np.float32),
+        np.array([[0.0], [0.5]], np.float32),
+    ]
     codes = k.encode(np.array([[12.4]], np.float32))  # 10, then 2 of 2.4, then 0.5 of 0.4
     return codes.tolist() == [[1, 1, 1]] and same(k.reconstruct(codes), [[12.5]])
 
 
 def advantage(f) -> bool:
     a, informative = f(np.array([[1.0, 0.0, 0.0, 0.0], [2.0, 2.0, 2.0, 2.0]]))
-    return same(a[0], [0.75 / (0.5 + 1e-4), *[-0.25 / (0.5 + 1e-4)] * 3]) and same(a[1], [0] * 4) and informative.tolist() == [True, False]
+    return (
+        same(a[0], [0.75 / (0.5 + 1e-4), *[-0.25 / (0.5 + 1e-4)] * 3])
+        and same(a[1], [0] * 4)
+        and informative.tolist() == [True, False]
+    )
 
 
 def budget(builder_class) -> bool:
     """The largest number of latest interactions whose text is within the budget, tried one by one."""
-    from crs_lite.context import Context
     from toy import toy_log
+
+    from crs_lite.context import Context
 
     log = toy_log(4, 12)
     request = max(log.split("test"), key=log.n_past)
     whole = builder_class(log, lambda i: f"<{i}>", len, 10**6).build(request)
-    sizes = [len(Context(profile=whole.profile, history=whole.history[10 - m :], request=whole.request).to_json()) for m in range(11)]
+    sizes = [
+        len(Context(profile=whole.profile, history=whole.history[10 - m :], request=whole.request).to_json())
+        for m in range(11)
+    ]
     return len(whole.history) == 10 and all(
-        len(builder_class(log, lambda i: f"<{i}>", len, b).build(request).history) == max(m for m in range(11) if sizes[m] <= b)
+        len(builder_class(log, lambda i: f"<{i}>", len, b).build(request).history)
+        == max(m for m in range(11) if sizes[m] <= b)
         for b in range(sizes[1], sizes[10] + 50, 7)
     )
 
@@ -103,10 +117,18 @@ def beam(search) -> bool:
             self.position = position + 1
             return table[token]
 
-    tree = Lookup(None, None, table[torch.tensor([[2]])], torch.ones(1, 1, 1, dtype=torch.bool), torch.zeros(1, 1, dtype=torch.long))
+    tree = Lookup(
+        None,
+        None,
+        table[torch.tensor([[2]])],
+        torch.ones(1, 1, 1, dtype=torch.bool),
+        torch.zeros(1, 1, dtype=torch.long),
+    )
     items, scores = search(tree, Trie.build(names), 5)
-    by_hand = [sum(table[a, b].item() for a, b in zip([2, *name[:-1]], name)) for name in names.tolist()]
-    return items[0, 0].tolist() == np.argsort(by_hand)[::-1].tolist() and same(scores[0, 0], sorted(by_hand, reverse=True))
+    by_hand = [sum(table[a, b].item() for a, b in zip([2, *name[:-1]], name, strict=True)) for name in names.tolist()]
+    return items[0, 0].tolist() == np.argsort(by_hand)[::-1].tolist() and same(
+        scores[0, 0], sorted(by_hand, reverse=True)
+    )
 
 
 def grpo(policy_loss, beta=0.0) -> bool:
@@ -124,13 +146,17 @@ def grpo(policy_loss, beta=0.0) -> bool:
     # ratios 1.5 (clipped to 1.2), 0.8; and 1.25 at a negative advantage, which is not clipped
     gain = ((1.2 + 0.8) / 2 + 1.25 * -2) / 2
     penalty = ((kl(0.3, 0.6) + kl(0.2, 0.2)) / 2 + kl(0.5, 0.5)) / 2
-    return bool(np.isclose(loss.item(), -gain + beta * penalty)) and (beta == 0 or bool(np.isclose(logs["kl"], penalty)))
+    return bool(np.isclose(loss.item(), -gain + beta * penalty)) and (
+        beta == 0 or bool(np.isclose(logs["kl"], penalty))
+    )
 
 
 def masked(loss) -> bool:
-    """On a model whose next token depends on the last one only: -log p of the two tokens that are asked for, and no other."""
-    import torch
+    """On a model whose next token depends on the last one only: -log p of the two tokens that are asked for, and no
+    other."""
     from types import SimpleNamespace
+
+    import torch
 
     table = torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.2, 0.7], [0.6, 0.3, 0.1]], dtype=torch.float64).log()
 
@@ -158,12 +184,18 @@ def support(evidence_class) -> bool:
 
 
 def kept(collect) -> bool:
-    """Four requests, two thoughts each: a right one, two right ones of which one is drawn, wrong ones, one that did not close."""
+    """Four requests, two thoughts each: a right one, two right ones of which one is drawn, wrong ones, one that did not
+    close."""
     from types import SimpleNamespace
     from unittest.mock import patch
 
     requests = [SimpleNamespace(target=i) for i in range(4)]
-    drawn = [[("a", 0, True), ("b", 3, True)], [("c", 1, True), ("d", 1, True)], [("e", 0, True), ("f", -1, True)], [("g", 3, False), ("", 3, True)]]
+    drawn = [
+        [("a", 0, True), ("b", 3, True)],
+        [("c", 1, True), ("d", 1, True)],
+        [("e", 0, True), ("f", -1, True)],
+        [("g", 3, False), ("", 3, True)],
+    ]
     profile = SimpleNamespace(collect_samples=2, rl_temperature=1, max_reasoning=9, eval_batch=2)
     with patch("crs_lite.evolve.sample_thoughts", lambda *_: drawn):
         both = {tuple(collect(None, None, requests, profile, seed)) for seed in range(20)}
@@ -174,9 +206,17 @@ EQUATIONS = {
     "eq-kept": ("crs_lite.evolve.collect", kept),
     "eq-sft": ("crs_lite.sft.masked_loss", masked),
     "eq-support": ("crs_lite.teacher.Evidence", support),
-    "eq-score": ("crs_lite.rewards.item_scores", lambda f: same(
-        f(np.array([[1, 2, 3, 4], [1, 2, 3, 0], [1, 2, 0, 4], [1, 0, 3, 4], [0, 2, 3, 4]]), np.array([1, 2, 3, 4]), (0.1, 0.2, 0.3)),
-        [1, 0.3, 0.2, 0.1, 0])),
+    "eq-score": (
+        "crs_lite.rewards.item_scores",
+        lambda f: same(
+            f(
+                np.array([[1, 2, 3, 4], [1, 2, 3, 0], [1, 2, 0, 4], [1, 0, 3, 4], [0, 2, 3, 4]]),
+                np.array([1, 2, 3, 4]),
+                (0.1, 0.2, 0.3),
+            ),
+            [1, 0.3, 0.2, 0.1, 0],
+        ),
+    ),
     "eq-list": ("crs_lite.rewards.rank_reward", lambda f: same(f(np.array([0.2, 0.0, 1.0, 0.0])), 0.2 + 1 / 2)),
     "eq-hr": ("crs_lite.evaluate.per_request", scores("HR@5")),
     "eq-ndcg": ("crs_lite.evaluate.per_request", scores("NDCG@10")),
@@ -190,7 +230,10 @@ EQUATIONS = {
     "eq-grpo": ("crs_lite.rl.policy_loss", grpo),
     "eq-k3": ("crs_lite.rl.policy_loss", lambda f: grpo(f, beta=0.5)),
     "eq-residual": ("crs_lite.sid.kmeans.ResidualKMeans", residual),
-    "eq-rank": ("crs_lite.rewards.rank_reward", lambda f: same(f(np.array([0.0, 1.0, 0.03])), 1 / log2(3) + 0.03 / log2(4))),
+    "eq-rank": (
+        "crs_lite.rewards.rank_reward",
+        lambda f: same(f(np.array([0.0, 1.0, 0.03])), 1 / log2(3) + 0.03 / log2(4)),
+    ),
     "eq-advantage": ("crs_lite.rewards.group_advantage", advantage),
 }
 
@@ -201,7 +244,11 @@ def markdown(path: Path) -> str:
 
 
 def labels() -> set[str]:
-    return {label for path in (ROOT / "book").glob("*.ipynb") for label in re.findall(r"\$\$ \((eq-[\w-]+)\)", markdown(path))}
+    return {
+        label
+        for path in (ROOT / "book").glob("*.ipynb")
+        for label in re.findall(r"\$\$ \((eq-[\w-]+)\)", markdown(path))
+    }
 
 
 def test_every_numbered_equation_stands_here_and_nothing_else():

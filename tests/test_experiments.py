@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
+from crs_lite.marketplace.__main__ import write
 from test_pipeline import make  # noqa: F401  (a fixture)
 from toy import BRANDS, CITIES
 
-from crs_lite import experiments, opening, profiles
+from crs_lite import opening, profiles
 from crs_lite.__main__ import main
 from crs_lite.errors import CRSError
 from crs_lite.marketplace import FROZEN_SHA256
-from crs_lite.marketplace.__main__ import write
+from crs_lite.study import experiments
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTOCOL = (ROOT / "book" / "protocol.md").read_text()
@@ -45,11 +45,25 @@ def test_a_damaged_or_old_row_is_named(tmp_path):
 @pytest.fixture
 def job(make, tmp_path):  # noqa: F811
     """-> a function experiment name -> Job on the toy shop, whose run folder all experiments share."""
-    return lambda name, only="*": experiments.Job(name, 0, lambda seed: make("shared"), tmp_path / "rows", f"experiment {name}", only)
+    return lambda name, only="*": experiments.Job(
+        name, 0, lambda seed: make("shared"), tmp_path / "rows", f"experiment {name}", only
+    )
 
 
 def test_every_experiment_runs_and_resumes_on_a_toy_shop(job, make, tmp_path):  # noqa: F811
-    for name in ("tune", "tune-baselines", "arms", "loop", "temperature", "main", "long-loop", "mapping", "noise", "capacity", "lessons"):
+    for name in (
+        "tune",
+        "tune-baselines",
+        "arms",
+        "loop",
+        "temperature",
+        "main",
+        "long-loop",
+        "mapping",
+        "noise",
+        "capacity",
+        "lessons",
+    ):
         assert experiments.run_seed(job(name)) > 0
         assert experiments.run_seed(job(name)) == 0
     every = {name: {r["row"]: r for r in experiments.rows(tmp_path / "rows", name)} for name in experiments.EXPERIMENTS}
@@ -57,18 +71,36 @@ def test_every_experiment_runs_and_resumes_on_a_toy_shop(job, make, tmp_path):  
     for name, rows in every.items():
         for r in rows.values() if name not in ("mapping", "noise") else ():
             assert len(r["ranks"]) == len(r["request_ids"]) == len(r["cold"]) == r["n"]
-            assert r["split"] == ("valid" if r["experiment"] in ("tune", "tune-baselines", "temperature") or r["row"].endswith("-valid") else "test")
+            assert r["split"] == (
+                "valid"
+                if r["experiment"] in ("tune", "tune-baselines", "temperature") or r["row"].endswith("-valid")
+                else "test"
+            )
             assert r["command"] and r["versions"] and r["log"] == "toy" and r["seed"] == 0
     assert set(every["arms"]) == {"distilled", "rgrpo-0", "grpo-0", "beam_top1-0", "rgrpo-1", "grpo-1", "form-only-0"}
-    assert {"popularity", "repeat-last", "BM25", "dense", "DSI", "LTRGR", "LatentR3", "direct-SFT"} <= set(every["main"])
+    assert {"popularity", "repeat-last", "BM25", "dense", "DSI", "LTRGR", "LatentR3", "direct-SFT"} <= set(
+        every["main"]
+    )
     assert "rgrpo-round3-sft" in every["long-loop"]
-    assert {"grpo-round1-rl", "beam_top1-round1-rl"} <= set(every["loop"]) and "beam_top1-round1-sft" not in every["loop"]
-    sizes = [row["parameters"]["parameters"] for row in (every["capacity"]["half-width"], every["arms"]["distilled"], every["capacity"]["wider"])]
+    assert {"grpo-round1-rl", "beam_top1-round1-rl"} <= set(every["loop"]) and "beam_top1-round1-sft" not in every[
+        "loop"
+    ]
+    sizes = [
+        row["parameters"]["parameters"]
+        for row in (every["capacity"]["half-width"], every["arms"]["distilled"], every["capacity"]["wider"])
+    ]
     assert sizes == sorted(set(sizes))
     assert every["capacity"]["wider-aligned"]["parameters"] == every["capacity"]["wider"]["parameters"]
     assert not any(every["capacity"]["wider-aligned"]["thoughts"]) and any(every["capacity"]["wider"]["thoughts"])
-    passes = {n: json.loads((make("shared").work.root / n / "log.json").read_text())[-1] for n in ("distil", f"distil-epochs={experiments.LESSONS}")}
-    assert [round(last["epoch"]) for last in passes.values()] == [1, every["lessons"]["distilled"]["epochs"]] == [1, experiments.LESSONS]
+    passes = {
+        n: json.loads((make("shared").work.root / n / "log.json").read_text())[-1]
+        for n in ("distil", f"distil-epochs={experiments.LESSONS}")
+    }
+    assert (
+        [round(last["epoch"]) for last in passes.values()]
+        == [1, every["lessons"]["distilled"]["epochs"]]
+        == [1, experiments.LESSONS]
+    )
     steps = every["arms"]["grpo-1"]["steps"]
     assert len(steps["rank"]) == 2 and len(steps["silent_groups"]) == 2
     assert every["arms"]["rgrpo-0"]["steps"] != every["arms"]["rgrpo-1"]["steps"]  # another RL seed
@@ -78,14 +110,21 @@ def test_every_experiment_runs_and_resumes_on_a_toy_shop(job, make, tmp_path):  
         assert [epoch for epoch, *_ in found["curve"]] == [1, 2] and found["final"]["items_tried"] == 24
     assert set(every["noise"]["noise"]["arms"]) == set(experiments.ARMS)
     hits = experiments.values(every["arms"]["distilled"], "HR@10")
-    assert hits.shape == (n_test,) and hits.sum() == sum(r is not None and r < 10 for r in every["arms"]["distilled"]["ranks"])
+    assert hits.shape == (n_test,) and hits.sum() == sum(
+        r is not None and r < 10 for r in every["arms"]["distilled"]["ranks"]
+    )
 
 
 def test_a_fresh_world_runs_through_the_same_commands(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(opening, "ROOT", tmp_path)  # where runs/ is
     write(tmp_path / "world", seed=7, n_items=400, n_users=80)
     where = ["--world", str(tmp_path / "world"), "--profile", "smoke", "--seeds", "1", "--out", str(tmp_path / "rows")]
-    for name, only in (("arms", "distilled"), ("arms", "*grpo-0"), ("loop", "rgrpo-round1-sft"), ("main", "direct-SFT")):
+    for name, only in (
+        ("arms", "distilled"),
+        ("arms", "*grpo-0"),
+        ("loop", "rgrpo-round1-sft"),
+        ("main", "direct-SFT"),
+    ):
         assert main(["experiment", name, "--only", only, *where]) == 0
     capsys.readouterr()
     assert main(["ledger", "--rows", str(tmp_path / "rows")]) == 0
@@ -119,7 +158,10 @@ def test_mending_needs_a_truth_and_takes_the_stages_of_the_loop(job, make):  # n
     mend, arms, loop = ({r["row"]: r for r in experiments.rows(end.out, end.name)} for end in ends)
     for row, whole in (("distilled", arms), ("rgrpo-round1-sft", loop)):
         n = mend[row]["n"]
-        assert mend[row]["ranks"] == whole[row]["ranks"][:n] and mend[row]["true_reasoning_ranks"] == whole[row]["true_reasoning_ranks"][:n]
+        assert (
+            mend[row]["ranks"] == whole[row]["ranks"][:n]
+            and mend[row]["true_reasoning_ranks"] == whole[row]["true_reasoning_ranks"][:n]
+        )
         found = mend[row]["mended"]
         assert set(found) == {"brand", "category", "all"} and all(len(v["ranks"]) == n for v in found.values())
         assert max(found["brand"]["changed"], found["category"]["changed"]) <= found["all"]["changed"] <= n

@@ -1,10 +1,10 @@
 """The intervention against lists whose behaviour is known: one ranker follows the words, one ignores them."""
 
 import numpy as np
-
-from crs_lite import faithful
-from crs_lite.facets import Parser, facet_values
 from toy import toy_log
+
+from crs_lite.reasoning import interventions
+from crs_lite.reasoning.facets import Parser, facet_values
 
 LOG = toy_log(10, 6)
 PARSER = Parser(facet_values(LOG))
@@ -21,7 +21,11 @@ def test_an_edit_changes_one_stated_value_into_one_the_category_has():
         before, after = PARSER.stated(TEXTS[row]), PARSER.stated(text)
         assert before[key] == old != new == after[key]
         assert {k: v for k, v in before.items() if k != key} == {k: v for k, v in after.items() if k != key}
-    assert made == faithful.edits(LOG, REQUESTS, TEXTS, PARSER, seed=0) != faithful.edits(LOG, REQUESTS, TEXTS, PARSER, seed=1)
+    assert (
+        made
+        == faithful.edits(LOG, REQUESTS, TEXTS, PARSER, seed=0)
+        != faithful.edits(LOG, REQUESTS, TEXTS, PARSER, seed=1)
+    )
     assert faithful.edits(LOG, REQUESTS[:1], ["nothing stated"], PARSER, seed=0) == []
 
 
@@ -62,12 +66,17 @@ def test_a_list_made_from_the_words_follows_and_one_made_without_them_does_not(m
 
 
 def test_mending_makes_false_words_true_and_leaves_the_rest():
-    text = f'The query "{LOG.items[0].brand}" means brand {LOG.items[0].brand}. Look for a {LOG.items[0].category} in red.'
+    text = (
+        f'The query "{LOG.items[0].brand}" means brand {LOG.items[0].brand}. Look for a {LOG.items[0].category} in red.'
+    )
     other = next(i for i in LOG.items if i.brand != LOG.items[0].brand and i.category != LOG.items[0].category)
     truth = {"brand": other.brand, "category": other.category, "material": "leather"}
     one = faithful.mended(text, truth, PARSER, ["brand", "material", "colour"])
     assert PARSER.stated(one) == {"brand": other.brand, "category": LOG.items[0].category, "colour": "red"}
-    assert PARSER.stated(faithful.mended(text, truth, PARSER, list(truth))) == {**PARSER.stated(one), "category": other.category}
+    assert PARSER.stated(faithful.mended(text, truth, PARSER, list(truth))) == {
+        **PARSER.stated(one),
+        "category": other.category,
+    }
     assert faithful.mended(text, PARSER.stated(text), PARSER, ["brand", "category"]) == text
 
 
@@ -88,6 +97,8 @@ def test_a_follower_gains_what_its_false_words_cost(monkeypatch):
     texts = [PARSER_TEXT.format(**c) for c in claims]
     texts[0] = texts[0].replace(claims[0]["brand"], wrong)
     found = faithful.mending(None, OnlyLog, REQUESTS, texts, claims, PARSER)
-    assert {k: v["changed"] for k, v in found.items()} == {"brand": 1, "all": 1} | {k: 0 for k in set().union(*claims) - {"brand"}}
+    assert {k: v["changed"] for k, v in found.items()} == {"brand": 1, "all": 1} | {
+        k: 0 for k in set().union(*claims) - {"brand"}
+    }
     assert found["brand"]["ranks"] == found["all"]["ranks"] != found["category"]["ranks"]
     assert found["brand"]["ranks"][1:] == found["category"]["ranks"][1:]

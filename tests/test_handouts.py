@@ -11,9 +11,10 @@ import nbformat
 import pytest
 import torch
 
-from crs_lite import book, handouts, lesson
-from crs_lite.backbones import tiny_model, train_tokenizer
+from crs_lite.chapters import lesson
+from crs_lite.model.backbones import tiny_model, train_tokenizer
 from crs_lite.profiles import STAND_IN, get_profile
+from crs_lite.site import build, handouts
 
 FRESH = handouts.make()
 COPIES = sorted((book.ROOT / handouts.FOLDER).glob("*.ipynb"))
@@ -52,7 +53,9 @@ def test_a_copy_is_plain_and_has_a_stub_for_every_exercise_and_no_solution(path)
     solutions = solution_cells(book.ROOT / "book" / path.name)
     assert set(solutions) == set(labels)
     for label in labels:
-        assert solutions[label] and not any(source in copy for source in solutions[label]), f"the solution of {label} is in the copy"
+        assert solutions[label] and not any(source in copy for source in solutions[label]), (
+            f"the solution of {label} is in the copy"
+        )
         if label.startswith("ex"):
             assert copy.count(f'check("{label}", answer)') == 1 and not lesson.check(label, None)
     cells = nbformat.read(path, as_version=4).cells
@@ -92,7 +95,11 @@ def test_the_first_cell_fetches_once_and_stops_when_it_cannot(git, tmp_path):
     setup = next(c.source for c in nbformat.read(COPIES[0], as_version=4).cells if c.cell_type == "code")
     path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        [sys.executable, "-c", f"SETUP = {setup!r}\n{COLAB}"], cwd=tmp_path, env=os.environ | {"PATH": path}, capture_output=True, text=True
+        [sys.executable, "-c", f"SETUP = {setup!r}\n{COLAB}"],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
     )
     calls = (tmp_path / "calls").read_text().splitlines()
     if git == "fails":
@@ -107,7 +114,9 @@ def test_address_and_tag_have_one_place(tmp_path):
     shutil.copy(book.ROOT / "_toc.yml", tmp_path)
     (tmp_path / "_config.yml").write_text("repository:\n  url: https://github.com/an/other\n  branch: v9\n")
     assert "--branch v9 https://github.com/an/other " in handouts.make(tmp_path)["ch01-search-box.ipynb"]
-    assert handouts.colab_url("x", tmp_path).startswith("https://colab.research.google.com/github/an/other/blob/v9/book/colab/x")
+    assert handouts.colab_url("x", tmp_path).startswith(
+        "https://colab.research.google.com/github/an/other/blob/v9/book/colab/x"
+    )
     old, _ = handouts.source()
     assert not any(old in path.read_text() for path in (book.ROOT / "crs_lite").glob("*.py"))
 
@@ -139,7 +148,9 @@ def test_the_requirements_for_colab_leave_its_torch_alone_and_agree_with_ours():
 def checkout(tmp_path_factory):
     root = tmp_path_factory.mktemp("checkout")
     for folder in ("book", "crs_lite", "data"):
-        shutil.copytree(book.ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+        shutil.copytree(
+            book.ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+        )
     return root
 
 

@@ -6,17 +6,17 @@ import json
 import numpy as np
 import pytest
 import torch
+from toy import toy_log
 
-from crs_lite import backbones
 from crs_lite.baselines import generative, latent
 from crs_lite.baselines.repeat import RepeatLast
 from crs_lite.decode import beam_search, force, plant
 from crs_lite.evaluate import evaluate
+from crs_lite.model import backbones
 from crs_lite.profiles import get_profile
 from crs_lite.sid.codes import SemanticIDs
 from crs_lite.tasks import Codec
 from crs_lite.trie import Trie
-from toy import toy_log
 
 LOG = toy_log(12, 8)
 CONTEXT = {"budget": 200, "max_skipped": 0}
@@ -49,8 +49,10 @@ def test_dsi_reads_nothing_but_the_query(shop):
     blind = generative.no_context(codec, CONTEXT)
     a, b = LOG.split("test")[0], next(r for r in LOG.split("test") if r.user != LOG.split("test")[0].user)
     b = b.model_copy(update={"query": a.query})
-    assert blind.context(a).to_json() == blind.context(b).to_json() == json.dumps(
-        {"request": {"query": a.query}}, separators=(",", ":")
+    assert (
+        blind.context(a).to_json()
+        == blind.context(b).to_json()
+        == json.dumps({"request": {"query": a.query}}, separators=(",", ":"))
     )
     assert codec.context(a).to_json() != codec.context(b).to_json()
 
@@ -75,7 +77,9 @@ def test_margin_losses_by_hand():
 def test_ranking_its_own_beams_puts_targets_before_wrong_beams(shop):
     model, codec = shop
     model, requests = copy.deepcopy(model).float(), LOG.split("train") * 6
-    history = generative.rank_own_beams(model, generative.no_context(codec, CONTEXT), requests, lr=3e-3, seed=0, beams=5, batch=16)
+    history = generative.rank_own_beams(
+        model, generative.no_context(codec, CONTEXT), requests, lr=3e-3, seed=0, beams=5, batch=16
+    )
     first, last = (np.mean([h["violations"] for h in part]) for part in (history[:5], history[-5:]))
     assert first > 0.1 and last < first / 2
 
@@ -103,7 +107,9 @@ def test_latents_behind_padded_prompts_equal_the_plain_computation(shop, tokens)
     for _ in range(tokens):
         state.step(model, bridge(state.hidden))
     ours = latent.id_loss(model, state, codec.end_think, ids)
-    plain = torch.stack([by_hand(model, bridge, p, tokens, codec.end_think, i) for p, i in zip(prompts, ids)])
+    plain = torch.stack(
+        [by_hand(model, bridge, p, tokens, codec.end_think, i) for p, i in zip(prompts, ids, strict=True)]
+    )
     assert torch.allclose(ours, plain, atol=1e-6)
 
 
@@ -154,7 +160,9 @@ def test_both_phases_of_latent_reasoning_learn(shop, tmp_path):
     model, codec = shop
     model = copy.deepcopy(model).float()
     bridge, requests = latent.new_bridge(model), LOG.split("train")
-    losses = latent.supervise(model, bridge, codec, requests * 8, latent.LatentConfig(), lr=3e-3, seed=0, batch_tokens=2048)
+    losses = latent.supervise(
+        model, bridge, codec, requests * 8, latent.LatentConfig(), lr=3e-3, seed=0, batch_tokens=2048
+    )
     assert np.mean(losses[-3:]) < 0.6 * np.mean(losses[:3])
     before = copy.deepcopy(model.state_dict())
     config = latent.LatentConfig(steps=40, prompts=8, group=6, lr=3e-3)

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crs_lite import experiments, ledger, results
-from crs_lite.__main__ import EVIDENCE
 from crs_lite.evaluate import Difference, paired_bootstrap
+from crs_lite.paths import EVIDENCE
+from crs_lite.study import experiments, ledger, results
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -51,7 +51,13 @@ def world(folder: Path, quality: dict[tuple[str, str], float], seeds: int = 5, n
         for seed in range(seeds):
             rng = np.random.default_rng([seed, len(name), sum(map(ord, experiment + name))])
             hit = rng.random(n) < p
-            planted = {"claims": 1000, "prior": int(400 * (1 - p)), "judged": 500, "prior_false": 10, "unsupported": 100}
+            planted = {
+                "claims": 1000,
+                "prior": int(400 * (1 - p)),
+                "judged": 500,
+                "prior_false": 10,
+                "unsupported": 100,
+            }
             row = {
                 "schema": 1, "row": name, "seed": seed, "experiment": experiment, "request_ids": list(range(n)),
                 "cold": [int(i % 4 == 0) for i in range(n)], "ranks": [0 if h else None for h in hit],
@@ -78,7 +84,9 @@ def test_verdicts_of_a_world_that_is_known(tmp_path):
     world(tmp_path, QUALITY)
     entries = {x.id: x for x in ledger.ledger(tmp_path)}
     verdicts = {i: x.verdict for i, x in entries.items()}
-    assert verdicts["C1"] == "reproduced" and "direct-SFT" in entries["C1"].effects[0]  # chosen on validation, not on test
+    assert (
+        verdicts["C1"] == "reproduced" and "direct-SFT" in entries["C1"].effects[0]
+    )  # chosen on validation, not on test
     assert verdicts["C2"] == verdicts["C5"] == "reproduced"
     assert verdicts["C3"] == "partly"  # the first iteration shows it, the second does not
     assert verdicts["C4"] == "reproduced"  # it falls and recovers in the second round
@@ -113,11 +121,16 @@ def test_the_goal_says_what_the_width_of_the_backbone_does(tmp_path):
     assert "capacity: not run" in ledger.goal(ledger.evidence(tmp_path)).effects
     world(tmp_path, {("capacity", "wider"): 0.4, ("capacity", "wider-aligned"): 0.2, ("main", "aligned"): 0.5})
     entry = ledger.goal(ledger.evidence(tmp_path))
-    own, direct = (next(x for x in entry.effects if x.startswith("capacity: wider (0.0 M)") and kind in x) for kind in ("own", "direct"))
+    own, direct = (
+        next(x for x in entry.effects if x.startswith("capacity: wider (0.0 M)") and kind in x)
+        for kind in ("own", "direct")
+    )
     assert " +0.1" in own  # a tenth more requests than the start has first
     assert " -0.3" in direct
     (tmp_path / "capacity" / "wider-aligned-seed4.json").unlink()
-    assert "capacity: wider (0.0 M), direct answer: 4 of 5 seeds so far" in ledger.goal(ledger.evidence(tmp_path)).effects
+    assert (
+        "capacity: wider (0.0 M), direct answer: 4 of 5 seeds so far" in ledger.goal(ledger.evidence(tmp_path)).effects
+    )
     assert "capacity: not run" not in entry.effects and any("experiment capacity" in c for c in entry.commands)
 
 
@@ -134,7 +147,9 @@ def test_the_goal_says_what_a_longer_lesson_does(tmp_path):
         ("distilled start, 3 times over − direct SFT, once, HR@1", -0.1),
     ):  # fmt: skip
         found = next(x for x in entry.effects if x.startswith(f"lessons: {label} "))
-        assert float(found.removeprefix(f"lessons: {label} ").split()[0]) == pytest.approx(difference, abs=0.05)  # 1,500 draws
+        assert float(found.removeprefix(f"lessons: {label} ").split()[0]) == pytest.approx(
+            difference, abs=0.05
+        )  # 1,500 draws
     assert "another machine" in entry.hardware and "another machine" in ledger.markdown([entry])
     (tmp_path / "lessons" / "direct-SFT-seed4.json").unlink()
     assert "lessons: 3 times over, direct SFT: 4 of 5 seeds so far" in ledger.goal(ledger.evidence(tmp_path)).effects
@@ -170,7 +185,9 @@ def test_a_second_iteration_on_few_seeds_leaves_the_verdict_to_the_first(tmp_pat
     for seed in range(3):
         (tmp_path / "loop" / f"grpo-round1-rl-seed{seed}.json").unlink()
     entry = ledger.c3(ledger.evidence(tmp_path))
-    assert entry.verdict == "partly" and entry.effects[-1] == "round 2 not run"  # a claim of every iteration is not shown by one
+    assert (
+        entry.verdict == "partly" and entry.effects[-1] == "round 2 not run"
+    )  # a claim of every iteration is not shown by one
 
 
 def test_an_empty_ledger_claims_nothing(tmp_path):

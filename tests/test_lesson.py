@@ -5,11 +5,13 @@ import re
 from pathlib import Path
 
 import pytest
-
-from crs_lite import book, lesson, marketplace
-from crs_lite.__main__ import SHIPPED
-from crs_lite.errors import CRSError
 from toy import toy_log
+
+from crs_lite import marketplace
+from crs_lite.chapters import lesson
+from crs_lite.errors import CRSError
+from crs_lite.paths import SHIPPED
+from crs_lite.site import build
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted((ROOT / "book").glob("ch*.ipynb"))
@@ -25,7 +27,12 @@ def test_check_knows_right_from_wrong(monkeypatch, tmp_path, capsys):
     path = tmp_path / "answers.json"
     path.write_text(json.dumps(answers))
     monkeypatch.setattr(lesson, "ANSWERS", path)
-    assert lesson.check("a", 0.503) and not lesson.check("a", 0.6) and not lesson.check("a", "half") and not lesson.check("a", None)
+    assert (
+        lesson.check("a", 0.503)
+        and not lesson.check("a", 0.6)
+        and not lesson.check("a", "half")
+        and not lesson.check("a", None)
+    )
     assert lesson.check("b", (1, 2)) and not lesson.check("b", [1]) and not lesson.check("b", 1)
     assert lesson.check("c", "rises") and not lesson.check("c", "falls")
     assert "a: right" in (out := capsys.readouterr().out) and "a: not yet. halve it." in out
@@ -45,11 +52,16 @@ def test_the_run_box_tells_what_was_recorded_and_nothing_else(monkeypatch, tmp_p
     path = tmp_path / "chapters.json"
     monkeypatch.setattr(lesson, "CHAPTERS", path)
     assert (lesson.run_box("ch")["minutes"] == "not run").all()
-    runs = [book.NotebookRun("book/ch", 1.234, 500.4, {"NDCG@10": 0.5}), book.NotebookRun("book/bad", 1, 1, {}, "fault")]
+    runs = [
+        book.NotebookRun("book/ch", 1.234, 500.4, {"NDCG@10": 0.5}),
+        book.NotebookRun("book/bad", 1, 1, {}, "fault"),
+    ]
     book.record(book.BookReport("laptop", "a machine", runs, None), path)
     book.record(book.BookReport("smoke", "a machine", runs[:1], None), path)
     box = lesson.run_box("ch")
-    assert box.loc["laptop", "minutes"] == box.loc["smoke", "minutes"] == "1.2" and box.loc["gpu", "minutes"] == "not run"
+    assert (
+        box.loc["laptop", "minutes"] == box.loc["smoke", "minutes"] == "1.2" and box.loc["gpu", "minutes"] == "not run"
+    )
     assert box.loc["laptop", "to expect"] == "NDCG@10 0.500" and "bad" not in json.loads(path.read_text())
 
 
@@ -61,11 +73,23 @@ def source(path: Path) -> str:
 def test_a_chapter_has_every_part(path):
     text = source(path)
     assert "After this chapter you can" in text and f'run_box("{path.stem}")' in text
-    for part in ("## Run it", "## Break it", "## What our request is so far", "## How this differs from the paper", "## Quick check", "## Exercises", "## Summary"):
+    for part in (
+        "## Run it",
+        "## Break it",
+        "## What our request is so far",
+        "## How this differs from the paper",
+        "## Quick check",
+        "## Exercises",
+        "## Summary",
+    ):
         assert part in text, part
     assert "running_example(log)" in text and "{cite" in text
     assert text.count(":class: dropdown") >= 3 + 3  # quick checks and solutions
-    images = [c for c in json.loads(path.read_text())["cells"] if any("image/png" in o.get("data", {}) for o in c.get("outputs", []))]
+    images = [
+        c
+        for c in json.loads(path.read_text())["cells"]
+        if any("image/png" in o.get("data", {}) for o in c.get("outputs", []))
+    ]
     assert len(images) >= 3
     for cell in images:
         assert len(cell["metadata"]["mystnb"]["image"]["alt"]) > 60

@@ -3,22 +3,32 @@
 import gzip
 import json
 import re
-from datetime import datetime, timezone
+from datetime import UTC, datetime, timezone
 from functools import cache
 from itertools import product
 
 import numpy as np
 import pytest
+from crs_lite.marketplace.__main__ import SHIPPED, ceiling, write
 
 from crs_lite import marketplace
 from crs_lite.errors import CRSError
 from crs_lite.evaluate import ranks_of_targets, score
 from crs_lite.logs import SearchLog, write_jsonl_gz
 from crs_lite.marketplace import FROZEN_SHA256, HIDEABLE, Weights, generate, load
-from crs_lite.marketplace.__main__ import SHIPPED, ceiling, write
 from crs_lite.marketplace.shoppers import CITIES, CONSOLE_OWNERS, TRAVELLING
 from crs_lite.marketplace.tables import (
-    AGES, BANDS, CATEGORIES, CONSOLES, INITIALS, LAPTOPS, PHONES, QUERIES, RANGE_GIVEN_AGE, STYLE_GIVEN_AGE, band,
+    AGES,
+    BANDS,
+    CATEGORIES,
+    CONSOLES,
+    INITIALS,
+    LAPTOPS,
+    PHONES,
+    QUERIES,
+    RANGE_GIVEN_AGE,
+    STYLE_GIVEN_AGE,
+    band,
 )  # fmt: skip
 from crs_lite.marketplace.utility import TASTES, THETAS, theta_prior
 
@@ -61,7 +71,7 @@ def slow_liking(item, taste, w=Weights()):
 
 @cache
 def slow_likings(log):
-    every = [{name: values[v] for (name, values), v in zip(TASTES.items(), theta)} for theta in THETAS]
+    every = [{name: values[v] for (name, values), v in zip(TASTES.items(), theta, strict=True)} for theta in THETAS]
     return np.array([[slow_liking(item, taste) for item in log.items] for taste in every])
 
 
@@ -73,7 +83,7 @@ def slow_clicks(log, query, band_index, profile):
 
 
 def slow_band(seen):
-    return band(seen.place, datetime.fromtimestamp(seen.time, timezone.utc).month)
+    return band(seen.place, datetime.fromtimestamp(seen.time, UTC).month)
 
 
 def slow_prior(age):
@@ -212,7 +222,7 @@ def test_splits_and_cold_start(shop):
     assert parts["train"][-1].time < parts["valid"][0].time and parts["valid"][-1].time < parts["test"][0].time
     past = np.array([log.n_past(r) for r in parts["test"]])
     assert (past <= 2).sum() >= 1000 and np.mean(past[past > 2] >= 8) > 0.8
-    assert {datetime.fromtimestamp(r.time, timezone.utc).month for r in parts["train"]} == set(range(1, 13))
+    assert {datetime.fromtimestamp(r.time, UTC).month for r in parts["train"]} == set(range(1, 13))
     times = [r.time for r in log.requests]
     assert len(set(times)) == len(times) and all(t % 86400 for t in times)
 
@@ -288,7 +298,7 @@ def test_claims_and_rankings_ignore_the_outcome_and_the_future(shop):
     some = test[::600]
     blind = [r.model_copy(update={"clicked": (), "shown": ()}) for r in some]
     other = [r.model_copy(update={"clicked": ((r.target + 1) % 1000,), "shown": ()}) for r in some]
-    for a, b, c in zip(some, blind, other):
+    for a, b, c in zip(some, blind, other, strict=True):
         assert truth.claims(a) == truth.claims(b) == truth.claims(c)
     assert (truth.informed(some, 10) == truth.informed(blind, 10)).all()
     assert (truth.oracle(some, 10) == truth.oracle(blind, 10)).all()

@@ -5,9 +5,9 @@ import pytest
 import torch
 from test_learned_baselines import LOG, shop  # noqa: F401  (a fixture)
 
-from crs_lite import noise
 from crs_lite.decode import beam_search, force, plant
 from crs_lite.rl import RLConfig
+from crs_lite.study import advantage_noise
 from crs_lite.trie import Trie
 
 
@@ -16,7 +16,9 @@ def test_variance_shares_by_hand():
     assert noise.variance_shares(same) == {"between": 2.0, "within": 0.0, "noise_share": 0.0}
     coin = np.random.default_rng(0).choice([-1.0, 1.0], size=(4000, 5, 6))  # judgements ignore the trajectory
     shares = noise.variance_shares(coin)
-    assert shares["within"] == pytest.approx(1.0, abs=0.02) and shares["between"] < 0.001 and shares["noise_share"] > 0.99
+    assert (
+        shares["within"] == pytest.approx(1.0, abs=0.02) and shares["between"] < 0.001 and shares["noise_share"] > 0.99
+    )
     mixed = noise.variance_shares(coin + np.array([-1.0, 1.0, -1.0, 1.0, -1.0, 1.0]))
     assert mixed["between"] == pytest.approx(1.2, abs=0.02)  # the sample variance of the six effects
     assert noise.variance_shares(np.zeros((3, 2, 2)))["noise_share"] == 0.0
@@ -35,7 +37,9 @@ def test_a_tree_put_back_answers_as_before(shop):  # noqa: F811
 
 def test_sampled_judges_disagree_with_themselves_and_beams_do_not(shop):  # noqa: F811
     model, codec = shop
-    found = noise.measure(model, codec, LOG.split("test")[:8], RLConfig(group=4, beams=10, max_reasoning=6), draws=6, seed=0, batch=4)
+    found = noise.measure(
+        model, codec, LOG.split("test")[:8], RLConfig(group=4, beams=10, max_reasoning=6), draws=6, seed=0, batch=4
+    )
     for arm in ("rgrpo", "beam_top1"):
         assert found[arm]["within"] == 0 and 0 <= found[arm]["silent"] <= 1
     assert found["grpo"]["reward"] <= 1 and found["rgrpo"]["reward"] > 0

@@ -5,7 +5,7 @@ import shutil
 import nbformat
 import pytest
 
-from crs_lite import book
+from crs_lite.site import build
 
 
 @pytest.fixture(scope="module")

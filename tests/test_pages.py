@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from playwright.sync_api import sync_playwright
 
-from crs_lite import book, pages
+from crs_lite.site import build, render
 
 QUIET = (
     "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update "
@@ -75,8 +75,8 @@ def chromium():
 
 
 def visit(browser, page: Path, width=1280, scheme="light"):
-    """-> (facts of the page, faults of it): what it requested, said on the console, how it was laid out, what opens when it is
-    clicked, and what is left of it on paper."""
+    """-> (facts of the page, faults of it): what it requested, said on the console, how it was laid out, what opens
+    when it is clicked, and what is left of it on paper."""
     faults = []
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     tab = context.new_page()
@@ -90,7 +90,9 @@ def visit(browser, page: Path, width=1280, scheme="light"):
     faults += [f"does not open: {text}" for text in tab.evaluate(OPENED)]
     if tab.query_selector(".bd-article"):
         ground, ink = map(luminance, tab.evaluate(COLOURS))
-        if (ground > ink) != (scheme == "light") or (max(ground, ink) + 0.05) / (min(ground, ink) + 0.05) < 7:  # WCAG 2, AAA
+        if (ground > ink) != (scheme == "light") or (max(ground, ink) + 0.05) / (
+            min(ground, ink) + 0.05
+        ) < 7:  # WCAG 2, AAA
             faults.append(f"text of luminance {ink:.2f} on {ground:.2f} in the {scheme} scheme")
     tab.emulate_media(media="print")
     faults += [f"on paper: {name}" for name in tab.evaluate(PRINTED)]

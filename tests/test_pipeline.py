@@ -8,12 +8,12 @@ import pytest
 from toy import toy_log
 
 from crs_lite import pipeline as pipeline_module
-from crs_lite import results
 from crs_lite.errors import CRSError
 from crs_lite.pipeline import Pipeline
 from crs_lite.profiles import get_profile
 from crs_lite.sid.embed import item_text, save_embeddings, sha_of_texts
-from crs_lite.stages import Workspace
+from crs_lite.study import results
+from crs_lite.workspace import Workspace
 
 PROFILE = get_profile(
     "smoke", hidden=32, layers=1, vocab=400, context_budget=220, sid_sizes=(4, 4, 4), align_item_epochs=1, align_context_epochs=1,
@@ -32,7 +32,9 @@ def make(tmp_path, monkeypatch):
     fixed = {}
 
     def encode(texts):
-        return np.stack([fixed.setdefault(t, np.random.default_rng(len(t)).normal(size=384)) for t in texts]).astype(np.float32)
+        return np.stack([fixed.setdefault(t, np.random.default_rng(len(t)).normal(size=384)) for t in texts]).astype(
+            np.float32
+        )
 
     monkeypatch.setattr(pipeline_module, "load_embedder", lambda name: SimpleNamespace(encode=encode))
     return lambda name: Pipeline(log, None, PROFILE, 0, tmp_path / name, shipped, "test")
@@ -119,12 +121,13 @@ def test_table_and_gap_by_hand():
 
 
 def test_adapters_train_the_whole_pipeline_and_leave_plain_checkpoints(make, monkeypatch):
-    """With LoRA every stage is a plain model: ID rows have moved, input and output embeddings are one, no adapter is left."""
+    """With LoRA every stage is a plain model: ID rows have moved, input and output embeddings are one, no adapter is
+    left."""
     from dataclasses import replace
 
     import torch
 
-    from crs_lite import backbones
+    from crs_lite.model import backbones
 
     run = make("adapters")
     run.profile = replace(PROFILE, lora_rank=4)
@@ -138,5 +141,7 @@ def test_adapters_train_the_whole_pipeline_and_leave_plain_checkpoints(make, mon
     linear = "model.layers.0.self_attn.q_proj.weight"
     change = after.get_parameter(linear) - before.get_parameter(linear)
     assert 0 < torch.linalg.matrix_rank(change.double(), rtol=1e-4) <= 4
-    start, end = (backbones.load_model(run.work.root / name).get_parameter(linear) for name in ("distil", "round0-rgrpo"))
+    start, end = (
+        backbones.load_model(run.work.root / name).get_parameter(linear) for name in ("distil", "round0-rgrpo")
+    )
     assert not torch.equal(start, end)  # RL learnt through its own adapters

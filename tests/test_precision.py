@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from crs_lite.errors import CRSError
-from crs_lite.precision import Precision, best_dtype
+from crs_lite.model.precision import Precision, best_dtype
 from crs_lite.rl import RLConfig, Rollout, Vocabulary, train, update
 from crs_lite.trie import Trie
 
@@ -19,7 +19,9 @@ def random_rollout(seed: int, size: float = 1.0) -> Rollout:
     mask = torch.arange(6) < torch.tensor(rng.integers(1, 7, size=(2, 4)))[..., None]
     completion = torch.tensor(rng.integers(4, 70, size=(2, 4, 6))) * mask
     advantage = size * rng.standard_normal((2, 4))
-    return Rollout([[5, 6], [7, 8, 9]], completion, mask, torch.zeros(2, 4, 6), {}, advantage, advantage, np.ones(2, bool))
+    return Rollout(
+        [[5, 6], [7, 8, 9]], completion, mask, torch.zeros(2, 4, 6), {}, advantage, advantage, np.ones(2, bool)
+    )
 
 
 def test_an_overflow_skips_the_step_and_halves_the_scale(random_model, catalogue_ids):
@@ -48,7 +50,9 @@ def test_half_precision_gradients_point_where_the_full_ones_do(random_model, cat
         model = copy.deepcopy(random_model)
         config = RLConfig(kl=0.0, dtype=name, max_grad_norm=1e9)
         update(model, None, torch.optim.SGD(model.parameters(), lr=1.0), random_rollout(1), vocab, config)
-        moved[name] = torch.cat([(p - q).flatten() for p, q in zip(model.parameters(), random_model.parameters())])
+        moved[name] = torch.cat(
+            [(p - q).flatten() for p, q in zip(model.parameters(), random_model.parameters(), strict=True)]
+        )
     assert torch.cosine_similarity(moved["float32"], moved[dtype], dim=0) > 0.99
 
 
@@ -57,7 +61,9 @@ def test_long_random_training_stays_finite(random_model, catalogue_ids):
     steps = 1000 if random_model.config.model_type == "llama" else 250  # the update is the same code for both
     config = RLConfig(steps=steps, prompts=1, group=4, beams=3, max_reasoning=4, lr=3e-2, kl=0.01)
     vocab = Vocabulary(PAD, END, catalogue_ids)
-    history = train(random_model, copy.deepcopy(random_model), [([5, 6], 3), ([7], 9)], Trie.build(catalogue_ids), vocab, config, 0)
+    history = train(
+        random_model, copy.deepcopy(random_model), [([5, 6], 3), ([7], 9)], Trie.build(catalogue_ids), vocab, config, 0
+    )
     assert len(history) == steps
     assert all(np.isfinite(row[name]) for row in history for name in ("reward", "kl", "grad_norm"))
     assert all(torch.isfinite(p).all() for p in random_model.parameters())

@@ -24,7 +24,13 @@ def both(tmp_path_factory):
     for name, launch, accumulate in (("one", [], "2"), ("two", LAUNCH, "1")):
         folder = tmp_path_factory.mktemp(name)
         command = [sys.executable, *launch, str(HERE / "two_processes.py"), str(folder), accumulate]
-        environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(HERE.parent),
+            "OMP_NUM_THREADS": "1",
+            "ACCELERATE_USE_CPU": "true",
+            "CUDA_VISIBLE_DEVICES": "",
+        }
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
         assert done.returncode == 0, done.stderr[-3000:]
         out.append((json.loads((folder / "log.json").read_text()), load_file(folder / "weights.safetensors")))

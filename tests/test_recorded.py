@@ -7,8 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from crs_lite import book, lesson, results
+from crs_lite.chapters import lesson
 from crs_lite.marketplace import FROZEN_SHA256
+from crs_lite.site import build
+from crs_lite.study import results
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDED = results.load(ROOT / "book" / "results" / "quickstart-laptop.json")

@@ -71,7 +71,12 @@ def test_small_parts_by_hand():
 
 
 def test_total_is_the_weighted_sum_of_named_parts():
-    parts = {"format": np.array([1.0]), "length": np.array([0.5]), "validity": np.array([1.0]), "rank": np.array([0.63])}
+    parts = {
+        "format": np.array([1.0]),
+        "length": np.array([0.5]),
+        "validity": np.array([1.0]),
+        "rank": np.array([0.63]),
+    }
     config = RewardConfig(format=0.1, length=0.2, validity=0.3, rank=2.0)
     assert total_reward(parts, config) == pytest.approx([0.1 + 0.1 + 0.3 + 1.26])
 

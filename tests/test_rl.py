@@ -62,7 +62,9 @@ def test_policy_loss_by_hand():
     old = torch.log(torch.tensor([[[0.4, 0.1], [0.4, 0.9]]]))
     reference = torch.log(torch.tensor([[[0.25, 0.3], [0.2, 0.9]]]))
     mask = torch.tensor([[[True, True], [True, False]]])
-    loss, logs = policy_loss(logprob, old, reference, torch.tensor([[1.0, -1.0]]), token_weight(mask, config, 2), config)
+    loss, logs = policy_loss(
+        logprob, old, reference, torch.tensor([[1.0, -1.0]]), token_weight(mask, config, 2), config
+    )
     # ratios 1.25 and 3 are cut at 1.2 (A = +1); ratio 0.5 is cut at 0.8 from below (A = -1): min(-0.5, -0.8) = -0.8
     k3 = 0.5 - np.log(0.5) - 1
     want = 0.5 * ((-1.2 + 0.1 * k3 - 1.2) / 2) + 0.5 * 0.8
@@ -73,7 +75,9 @@ def test_policy_loss_by_hand():
 def test_loss_gradient_is_minus_advantage_over_length_at_ratio_one():
     logprob = torch.zeros(1, 2, 3, requires_grad=True)
     mask = torch.tensor([[[True, True, True], [True, False, False]]])
-    policy_loss(logprob, logprob.detach(), None, torch.tensor([[0.9, -0.9]]), token_weight(mask, RLConfig(), 3), RLConfig())[0].backward()
+    policy_loss(
+        logprob, logprob.detach(), None, torch.tensor([[0.9, -0.9]]), token_weight(mask, RLConfig(), 3), RLConfig()
+    )[0].backward()
     assert logprob.grad[0].flatten().tolist() == pytest.approx([-0.15, -0.15, -0.15, 0.45, 0.0, 0.0])
 
 
@@ -102,7 +106,15 @@ def test_silent_groups_carry_no_gradient_and_no_kl(random_model, vocab):
 def test_rollout_rewards_are_those_of_its_lists(random_model, catalogue_ids, vocab, arm):
     prompts = [[5, 6, 7], [8, 9]]
     config = RLConfig(arm=arm, group=4, beams=10, max_reasoning=12)
-    roll = rollout(random_model, prompts, np.array([3, 5]), Trie.build(catalogue_ids), vocab, config, torch.Generator().manual_seed(0))
+    roll = rollout(
+        random_model,
+        prompts,
+        np.array([3, 5]),
+        Trie.build(catalogue_ids),
+        vocab,
+        config,
+        torch.Generator().manual_seed(0),
+    )
     total = 0.1 * roll.parts["format"] + 0.1 * roll.parts["length"] + 0.1 * roll.parts["validity"] + roll.parts["rank"]
     assert roll.reward == pytest.approx(total)
     again = packed_logprobs(random_model, prompts, roll.completion, roll.mask, PAD)

@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 
 from crs_lite.errors import CRSError
 from crs_lite.logs import Item, SearchLog
-from crs_lite.sid import RQVAE, ResidualKMeans, SemanticIDs, embed, item_embeddings, item_text, load_embedder, random_ids
+from crs_lite.sid import (
+    RQVAE,
+    ResidualKMeans,
+    SemanticIDs,
+    embed,
+    item_embeddings,
+    item_text,
+    load_embedder,
+    random_ids,
+)
 from crs_lite.sid.codes import HEADROOM
 from crs_lite.sid.report import entropy_bits, report, table
 
@@ -209,7 +218,7 @@ def test_report_by_hand():
 def test_error_falls_layer_by_layer_and_random_ids_are_worse(x, ids):
     good, bad = report(x, ids), report(x, random_ids(len(x), (8, 8, 8)))
     assert 1 > good["error"][0] > good["error"][1] > good["error"][2] > 0
-    assert all(b > 2 * g for g, b in zip(good["error"], bad["error"]))
+    assert all(b > 2 * g for g, b in zip(good["error"], bad["error"], strict=True))
     rows = table({"K-means": good, "random": bad})
     assert list(rows.index) == ["K-means", "random"] and rows.loc["K-means", "error c"] == good["error"][2]
     assert good["build_seconds"] > 0

@@ -5,15 +5,16 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from toy import toy_log
 
-from crs_lite import backbones, rl, sft, smollm2
+from crs_lite import rl, sft
 from crs_lite.errors import CRSError
+from crs_lite.model import backbones, smollm2
 from crs_lite.profiles import get_profile
 from crs_lite.ranker import CRSRanker
 from crs_lite.sid.codes import SemanticIDs
 from crs_lite.tasks import Codec, reasoned
 from crs_lite.trie import Trie
-from toy import toy_log
 
 
 def test_a_wrong_wheel_is_refused(tmp_path):
@@ -70,13 +71,17 @@ def test_it_goes_through_a_step_of_sft_and_of_rl(smol, tmp_path, rank):
     assert (trained == len(list(model.parameters()))) == (rank == 0)
     pairs = [(r, f"The query says {r.query}.", r.target) for r in requests]
     # The first step warms up at learning rate 0: only the later ones change anything.
-    log = sft.train(model, codec.tokenizer, reasoned(codec, pairs), epochs=4, lr=1e-3, batch_tokens=512, seed=0, log_every=1)
+    log = sft.train(
+        model, codec.tokenizer, reasoned(codec, pairs), epochs=4, lr=1e-3, batch_tokens=512, seed=0, log_every=1
+    )
     losses = [row["loss"] for row in log if "loss" in row]
     assert losses[-1] < 0.9 * losses[0]
     config = rl.RLConfig(steps=1, prompts=1, group=2, beams=4, max_reasoning=6, kl=0.02)
     vocab = rl.Vocabulary(codec.pad, codec.end_think, codec.sid_ids)
     examples = [(codec.prompt(r), r.target) for r in requests]
-    history = rl.train(model, backbones.load_model(tmp_path / "start"), examples, Trie.build(codec.sid_ids), vocab, config, 0)
+    history = rl.train(
+        model, backbones.load_model(tmp_path / "start"), examples, Trie.build(codec.sid_ids), vocab, config, 0
+    )
     assert np.isfinite(history[0]["reward"]) and history[0]["validity"] == 1
     plain = backbones.merged(model)
     backbones.save(tmp_path / "end", plain)

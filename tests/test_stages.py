@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from crs_lite.errors import CRSError
-from crs_lite.stages import Workspace
+from crs_lite.workspace import Workspace
 
 
 def test_a_stage_is_made_once_and_again_when_what_it_depends_on_changes(tmp_path):

@@ -7,12 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy import toy_log
 
-from crs_lite import backbones, sft
+from crs_lite import sft
 from crs_lite.context import item_context
+from crs_lite.model import backbones
 from crs_lite.profiles import get_profile
 from crs_lite.ranker import CRSRanker, roundtrip
 from crs_lite.sid.codes import SemanticIDs
-from crs_lite.tasks import Codec, context_to_sid, item_to_sid, reasoned, sid_to_item, specification_to_sid, token_batches
+from crs_lite.tasks import (
+    Codec,
+    context_to_sid,
+    item_to_sid,
+    reasoned,
+    sid_to_item,
+    specification_to_sid,
+    token_batches,
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,17 +41,19 @@ def test_every_example_predicts_exactly_its_answer(kit):
     prompt = codec.prompt(request)
     assert prompt[0] == codec.bos and prompt[-1] == codec.think
     example = reasoned(codec, [(request, "because it is cold", 5)])[0]
-    predicted = [i for i, on in zip(example.ids, example.loss) if on]
+    predicted = [i for i, on in zip(example.ids, example.loss, strict=True) if on]
     assert codec.decode(predicted) == "because it is cold</think>" + sids.to_string(5) + "<eos>"
     direct = context_to_sid(codec, [request])[0]
-    assert [i for i, on in zip(direct.ids, direct.loss) if on] == codec.answer(request.target)
+    assert [i for i, on in zip(direct.ids, direct.loss, strict=True) if on] == codec.answer(request.target)
     whole = context_to_sid(codec, [request], reconstruct=1.0)[0]
     assert sum(whole.loss) == len(whole.ids) - 1  # all but the given `</think>`
     part = context_to_sid(codec, [request], reconstruct=0.5)[0]
     clicked = [i for p in codec.context(request).history for ref in p.clicked for i in codec.encode(ref.sid)]
-    assert clicked and [i for i, on in zip(part.ids, part.loss) if on] == clicked + codec.answer(request.target)
+    assert clicked and [i for i, on in zip(part.ids, part.loss, strict=True) if on] == clicked + codec.answer(
+        request.target
+    )
     back = sid_to_item(codec)[3]
-    assert codec.decode([i for i, on in zip(back.ids, back.loss) if on]) == log.items[3].title + "<eos>"
+    assert codec.decode([i for i, on in zip(back.ids, back.loss, strict=True) if on]) == log.items[3].title + "<eos>"
 
 
 def test_a_prompt_never_holds_its_target_or_the_future(kit):
@@ -82,7 +93,10 @@ def test_alignment_converges_on_a_small_catalogue_and_survives_saving(kit, tmp_p
     backbones.save(tmp_path / "m", model, codec.tokenizer)
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    again, tokenizer = AutoModelForCausalLM.from_pretrained(tmp_path / "m"), AutoTokenizer.from_pretrained(tmp_path / "m")
+    again, tokenizer = (
+        AutoModelForCausalLM.from_pretrained(tmp_path / "m"),
+        AutoTokenizer.from_pretrained(tmp_path / "m"),
+    )
     assert tokenizer("<think><a_1></think>").input_ids == codec.encode("<think><a_1></think>")
     assert tokenizer.padding_side == "left"
     ids = torch.tensor([codec.item_prompt(3)])
@@ -95,7 +109,7 @@ def test_ranker_modes_agree_where_they_must(kit):
     requests = log.split("test")[:10]
     own = CRSRanker("own", model, codec, "own", max_reasoning=12, batch=3, progress=False)
     ranked = own.rank(requests, 5)
-    closed = dict(zip([r.id for r in requests], own.thoughts))
+    closed = dict(zip([r.id for r in requests], own.thoughts, strict=True))
     given_back = CRSRanker("given", model, codec, lambda r: closed[r.id], batch=4, progress=False).rank(requests, 5)
     same = [codec.encode(t) for t in own.thoughts]
     for i, request in enumerate(requests):

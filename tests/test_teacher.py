@@ -3,24 +3,24 @@
 import re
 import time
 from collections import Counter
-from datetime import datetime, timezone
+from datetime import UTC, datetime, timezone
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crs_lite.facets import Parser, facet_values
 from crs_lite.errors import CRSError
 from crs_lite.logs import Item, SearchLog, SearchRequest, User
-from crs_lite.teacher import FACTS, SMOOTHING, Evidence, Teacher, TeacherBias
+from crs_lite.reasoning.facets import Parser, facet_values
+from crs_lite.reasoning.teacher import FACTS, SMOOTHING, Evidence, Teacher, TeacherBias
 
 BRAND = {"Oslo": "Nordfell", "Madrid": "Solano"}
 NONE = TeacherBias(0, 0)
 
 
 def shop(n: int = 600, seed: int = 0) -> SearchLog:
-    """"coat" -> parkas, "case" -> phone cases; 80 % train. `style` follows nothing but the shopper's own taste."""
+    """ "coat" -> parkas, "case" -> phone cases; 80 % train. `style` follows nothing but the shopper's own taste."""
     rng = np.random.default_rng(seed)
     items = [
         dict(category="parkas", brand=b, attributes={"weather": w, "style": s})
@@ -32,7 +32,11 @@ def shop(n: int = 600, seed: int = 0) -> SearchLog:
     items = [Item(id=i, key=str(i), title="x", **kw) for i, kw in enumerate(items)]
     users = []
     for u in range(60):
-        profile = {"city": list(BRAND)[u % 2], "devices": ("iPhone 15, Volta kettle", "Galaxy S24")[u % 3 == 0], "age_group": "30s"}
+        profile = {
+            "city": list(BRAND)[u % 2],
+            "devices": ("iPhone 15, Volta kettle", "Galaxy S24")[u % 3 == 0],
+            "age_group": "30s",
+        }
         users.append(User(id=u, key=str(u), profile=profile))
     rows = []
     for i in range(n):
@@ -40,12 +44,21 @@ def shop(n: int = 600, seed: int = 0) -> SearchLog:
         case, style = rng.random() < 0.5, ("sporty", "classic")[u // 2 % 2]
         place = users[u].profile["city"] if rng.random() < 0.9 else None
         want = {"brand": BRAND[users[u].profile["city"]], "style": style if rng.random() < 0.9 else "classic"}
-        want |= {"fits": users[u].profile["devices"].split(", ")[0]} if case else {"weather": "cold weather" if month == 1 else "mild weather"}
+        want |= (
+            {"fits": users[u].profile["devices"].split(", ")[0]}
+            if case
+            else {"weather": "cold weather" if month == 1 else "mild weather"}
+        )
         target = next(i.id for i in items if want.items() <= i.facets().items())
-        when = int(datetime(2020 + i, month, 3, 10, tzinfo=timezone.utc).timestamp())
+        when = int(datetime(2020 + i, month, 3, 10, tzinfo=UTC).timestamp())
         rows.append(
             SearchRequest(
-                id=i, user=u, time=when, place=place, query="case" if case else "coat", clicked=(target,),
+                id=i,
+                user=u,
+                time=when,
+                place=place,
+                query="case" if case else "coat",
+                clicked=(target,),
                 split="train" if i < 0.8 * n else "valid" if i < 0.9 * n else "test",
             )  # fmt: skip
         )
@@ -56,7 +69,9 @@ def amazon(n: int = 200) -> SearchLog:
     """Brand and topic only: no category, place or profile. Hostile names: template words, shared and nested values."""
     brands = ["3M", "expect", "Look", "The Click", 'Tuff 5" <b>', "Tape", "uxcell", "UXCELL", "May", "{np}", "Ä & Ö"]
     topics = ["Tape", "Tape Measure", "Drill", "Go", "means"]
-    items = [Item(id=i, key=str(i), title="x", brand=brands[i % 11], attributes={"topic": topics[i % 5]}) for i in range(55)]
+    items = [
+        Item(id=i, key=str(i), title="x", brand=brands[i % 11], attributes={"topic": topics[i % 5]}) for i in range(55)
+    ]
     users = [User(id=u, key=str(u)) for u in range(7)]
     rows = [
         SearchRequest(id=i, user=i % 7, time=86400 * 20 * i, query=f"{brands[i * i % 55 % 11]} x", clicked=(i * i % 55,),
@@ -108,13 +123,13 @@ def last(log: SearchLog, request: SearchRequest, key: str) -> str | None:
 def test_support_is_the_best_of_the_facts_by_brute_force(log):
     evidence, kinds = TEACHERS[log.name].evidence, set()
     for request in log.requests[5 :: len(log.requests) // 20]:
-        month = datetime.fromtimestamp(request.time, timezone.utc).month
+        month = datetime.fromtimestamp(request.time, UTC).month
         for key, value in log.items[request.target].facets().items():
             chances = {
                 ("query", request.query): brute_share(log, key, value, lambda r: r.query == request.query),
                 ("season", (request.place, datetime(2000, month, 1).strftime("%B"))): brute_share(
                     log, key, value,
-                    lambda r: (r.place, datetime.fromtimestamp(r.time, timezone.utc).month) == (request.place, month),
+                    lambda r: (r.place, datetime.fromtimestamp(r.time, UTC).month) == (request.place, month),
                 ),
             }  # fmt: skip
             for field, text in log.users[request.user].profile.items():
@@ -133,9 +148,16 @@ def test_support_is_the_best_of_the_facts_by_brute_force(log):
 def test_held_out_leaves_the_own_click_out():
     evidence = TEACHERS["shop"].evidence
     for request in SHOP.split("train")[::120]:
-        rest = SearchLog("rest", SHOP.items, SHOP.users, [r if r.id != request.id else r.model_copy(update={"split": "valid"}) for r in SHOP.requests])
+        rest = SearchLog(
+            "rest",
+            SHOP.items,
+            SHOP.users,
+            [r if r.id != request.id else r.model_copy(update={"split": "valid"}) for r in SHOP.requests],
+        )
         for key, value in SHOP.items[request.target].facets().items():
-            assert evidence.support(request, key, value, held_out=True)[1] == pytest.approx(Evidence(rest).support(request, key, value)[1])
+            assert evidence.support(request, key, value, held_out=True)[1] == pytest.approx(
+                Evidence(rest).support(request, key, value)[1]
+            )
 
 
 def test_evidence_uses_the_training_split_only():
@@ -178,14 +200,18 @@ def test_bias_rates():
                 assert said == true
             elif true != biased.prior_value[key]:
                 could, changed = could + 1, changed + (said != true)
-                assert said in (true, biased.prior_value[key]) and common[key][biased.prior_value[key]] == max(common[key].values())
+                assert said in (true, biased.prior_value[key]) and common[key][biased.prior_value[key]] == max(
+                    common[key].values()
+                )
     assert could > 300 and changed / could == pytest.approx(0.3, abs=4 * (0.3 * 0.7 / could) ** 0.5)
 
     strict = [Teacher(SHOP, plain.evidence, TeacherBias(0, p), min_support=0.95) for p in (0, 0.25)]
     room = [r for r in train if len(strict[0].claims(r)) < len(SHOP.items[r.target].facets())]
     added = [strict[1].claims(r).items() - strict[0].claims(r).items() for r in room]
-    assert all(len(a) <= 1 and a <= SHOP.items[r.target].facets().items() for a, r in zip(added, room))
-    assert len(room) > 100 and np.mean(list(map(len, added))) == pytest.approx(0.25, abs=4 * (0.1875 / len(room)) ** 0.5)
+    assert all(len(a) <= 1 and a <= SHOP.items[r.target].facets().items() for a, r in zip(added, room, strict=True))
+    assert len(room) > 100 and np.mean(list(map(len, added))) == pytest.approx(
+        0.25, abs=4 * (0.1875 / len(room)) ** 0.5
+    )
     for wrong in ((-0.1, 0), (0, 1.1)):
         with pytest.raises(CRSError):
             TeacherBias(*wrong)
@@ -240,7 +266,12 @@ def test_the_claims_can_be_read_back(log, data):
 
 
 @settings(max_examples=100, deadline=None)
-@given(query=st.text(max_size=200), place=st.none() | st.text(min_size=1, max_size=60), claims=claims_of(SHOP, 1), seed=st.integers(0, 9))
+@given(
+    query=st.text(max_size=200),
+    place=st.none() | st.text(min_size=1, max_size=60),
+    claims=claims_of(SHOP, 1),
+    seed=st.integers(0, 9),
+)
 def test_hostile_text_becomes_no_token_and_no_statement(query, place, claims, seed):
     for query in (query, f"<think>{query}</think> <a_1>", f'" expect Volta. {query}', "expect Volta"):
         request = SHOP.requests[-1].model_copy(update={"query": query, "place": place})
@@ -270,7 +301,9 @@ def test_texts_are_short_varied_and_cite_this_context():
     for request in SHOP.split("train"):
         text = TEACHERS["shop"].write(request)
         parts = SENTENCE.split(text)
-        assert 2 <= len(parts) <= 6 and all(p.endswith(".") and (p[0].isupper() or p[0] in '"0123456789') for p in parts)
+        assert 2 <= len(parts) <= 6 and all(
+            p.endswith(".") and (p[0].isupper() or p[0] in '"0123456789') for p in parts
+        )
         assert text.count('"') % 2 == 0 and "{" not in text and "  " not in text
         assert all(v in text for v in TEACHERS["shop"].claims(request).values())
         for count in map(int, re.findall(r"(?:^|\. )(\d+) of the recent clicks", text)):
@@ -297,7 +330,9 @@ def test_five_phrasings_or_more_of_every_fact_type():
                 text = text.replace(slot, "_")
             found.setdefault(kind, set()).add(SENTENCE.split(re.sub(r"\d+", "#", text))[0])
     assert {k for k, v in found.items() if len(v) >= 5} >= {"query", "season", "profile", "history"}, found
-    said = {teacher.describe({"brand": "Volta", "weather": "mild weather"}, np.random.default_rng(i)) for i in range(200)}
+    said = {
+        teacher.describe({"brand": "Volta", "weather": "mild weather"}, np.random.default_rng(i)) for i in range(200)
+    }
     assert len({re.sub(r"(the )?(brand )?Volta|mild weather", "_", s) for s in said}) >= 5
     assert all(len(facts) >= 5 for facts in FACTS.values())
 
@@ -305,7 +340,9 @@ def test_five_phrasings_or_more_of_every_fact_type():
 def test_a_competing_click_comes_before_the_conclusion():
     """Everyone clicks Nordfell, then Solano, then ...: the last click is the best evidence for the other brand."""
     items = [Item(id=i, key=str(i), title="x", brand=b) for i, b in enumerate(("Nordfell", "Solano"))]
-    rows = [SearchRequest(id=i, user=i // 4, time=i, query=f"q{i}", clicked=(i % 2,), split="train") for i in range(160)]
+    rows = [
+        SearchRequest(id=i, user=i // 4, time=i, query=f"q{i}", clicked=(i % 2,), split="train") for i in range(160)
+    ]
     log = SearchLog("turns", items, [User(id=u, key=str(u)) for u in range(40)], rows)
     teacher = Teacher(log, Evidence(log), NONE)
     cited = 0

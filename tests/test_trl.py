@@ -7,17 +7,16 @@ import pytest
 import torch
 from datasets import Dataset
 from peft import LoraConfig, get_peft_model
+from test_rl import naive_logprobs, ragged
 from transformers import AutoModelForCausalLM, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from crs_lite import backbones
 from crs_lite.errors import CRSError
+from crs_lite.model import backbones
 from crs_lite.profiles import get_profile
 from crs_lite.rl import RLConfig, Vocabulary, packed_logprobs, policy_loss, rollout, token_weight
 from crs_lite.trie import Trie
 from crs_lite.trl_rgrpo import RGRPORollout, list_reward
-
-from test_rl import naive_logprobs, ragged
 
 WORDS = 40  # the catalogue's tokens begin behind them
 
@@ -63,7 +62,13 @@ def trl_trainer(folder, tokenizer, vocab, config, prompts, targets, rollout_func
 def test_trl_and_our_loop_have_the_same_gradient(system, loss):
     folder, tokenizer, vocab, trie = system
     config = RLConfig(
-        loss=loss, group=4, beams=5, max_reasoning=60, kl=0.05, kl_on_silent_groups=True, scale_advantage=loss != "dr_grpo"
+        loss=loss,
+        group=4,
+        beams=5,
+        max_reasoning=60,
+        kl=0.05,
+        kl_on_silent_groups=True,
+        scale_advantage=loss != "dr_grpo",
     )
     prompts, targets = [[5, 6, 7], [8, 9], [10, 11, 12, 13]], np.array([3, 5, 40])
     model = AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.float32).eval()
@@ -85,7 +90,9 @@ def test_trl_and_our_loop_have_the_same_gradient(system, loss):
     def recorded(texts, trainer):
         calls.append(texts)
         generator = torch.Generator().manual_seed(0)
-        again = rollout(trainer.accelerator.unwrap_model(trainer.model), prompts, targets, trie, vocab, config, generator)
+        again = rollout(
+            trainer.accelerator.unwrap_model(trainer.model), prompts, targets, trie, vocab, config, generator
+        )
         assert torch.equal(again.completion * again.mask, roll.completion * roll.mask)
         return RGRPORollout(tokenizer, trie, vocab, config)(texts, trainer)
 
@@ -93,7 +100,7 @@ def test_trl_and_our_loop_have_the_same_gradient(system, loss):
     scale = "none" if loss == "dr_grpo" else "group"
     trainer = trl_trainer(folder, tokenizer, vocab, config, prompts, targets, recorded, theirs, scale_rewards=scale)
     with torch.no_grad():
-        for p, q in zip(trainer.ref_model.parameters(), reference.parameters()):
+        for p, q in zip(trainer.ref_model.parameters(), reference.parameters(), strict=True):
             p.copy_(q)
     trainer.train()
     assert len(calls) == 1
@@ -121,14 +128,23 @@ def test_vllm_samples_and_our_beams_judge(system):
 
     def generate(prompts, images, num_generations):
         assert prompts == tree["prompt_ids"] and num_generations == 3
-        open_ended = [ids if done else ids[:-1] for ids, done in zip(tree["completion_ids"], tree["closed"])]
-        return prompts, open_ended, [[[lp] for lp in row[: len(ids)]] for row, ids in zip(tree["logprobs"], open_ended)], None
+        open_ended = [
+            ids if done else ids[:-1] for ids, done in zip(tree["completion_ids"], tree["closed"], strict=True)
+        ]
+        return (
+            prompts,
+            open_ended,
+            [[[lp] for lp in row[: len(ids)]] for row, ids in zip(tree["logprobs"], open_ended, strict=True)],
+            None,
+        )
 
-    trainer = SimpleNamespace(accelerator=accelerator, model=model, use_vllm=True, vllm_generation=SimpleNamespace(generate=generate))
+    trainer = SimpleNamespace(
+        accelerator=accelerator, model=model, use_vllm=True, vllm_generation=SimpleNamespace(generate=generate)
+    )
     theirs = RGRPORollout(tokenizer, trie, vocab, config)(texts, trainer)
     for key in ("prompt_ids", "completion_ids", "ranked", "closed"):
         assert theirs[key] == tree[key], key
-    for mine, other, done in zip(tree["logprobs"], theirs["logprobs"], tree["closed"]):
+    for mine, other, done in zip(tree["logprobs"], theirs["logprobs"], tree["closed"], strict=True):
         known = len(mine) if done else len(mine) - 1
         assert other[:known] == mine[:known] and len(other) == len(mine)
 
@@ -137,7 +153,10 @@ def test_vllm_samples_and_our_beams_judge(system):
 def test_packed_update_under_lora_has_the_gradient_of_the_plain_one(random_model, checkpointing):
     prompts, completion, mask = ragged()
     torch.manual_seed(0)
-    model = get_peft_model(random_model, LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM", init_lora_weights=False))
+    model = get_peft_model(
+        random_model,
+        LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM", init_lora_weights=False),
+    )
     weight = torch.randn(completion.shape, generator=torch.Generator().manual_seed(0)) * mask
     (naive_logprobs(model, prompts, completion, mask) * weight).sum().backward()
     want = {n: p.grad.clone() for n, p in model.named_parameters() if p.requires_grad}

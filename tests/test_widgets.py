@@ -3,13 +3,13 @@
 from html.parser import HTMLParser
 
 import numpy as np
-
-from crs_lite.sid.codes import SemanticIDs
-from crs_lite.decode import beam_search, force, plant
-from crs_lite.trie import Trie
-from crs_lite.widgets import beam_stepper, sid_explorer
 from test_learned_baselines import LOG, shop  # noqa: F401  (a fixture)
 from toy import toy_log
+
+from crs_lite.chapters.widgets import beam_stepper, sid_explorer
+from crs_lite.decode import beam_search, force, plant
+from crs_lite.sid.codes import SemanticIDs
+from crs_lite.trie import Trie
 
 
 class Reader(HTMLParser):
@@ -53,6 +53,6 @@ def test_the_stepper_ends_with_the_beams_of_the_search(shop):  # noqa: F811
     tree = force(plant(model, [prompt], codec.pad), [[codec.end_think]], codec.pad)
     items, scores = beam_search(tree, Trie.build(codec.sid_ids), 3)
     last = html.split("<summary>")[-1]
-    for item, score in zip(items[0, 0].tolist(), scores[0, 0].tolist()):
+    for item, score in zip(items[0, 0].tolist(), scores[0, 0].tolist(), strict=True):
         name = codec.sids.to_string(item).replace("<", "&lt;").replace(">", "&gt;")
         assert f"<code>{name}</code> {score:.2f}" in last

@@ -13,8 +13,9 @@ from safetensors.torch import save_file
 
 torch.set_num_threads(1)
 
-from crs_lite import processes, sft  # noqa: E402
-from crs_lite.backbones import tiny_model  # noqa: E402
+from crs_lite import sft
+from crs_lite.model import distributed  # noqa: E402
+from crs_lite.model.backbones import tiny_model  # noqa: E402
 from crs_lite.profiles import get_profile  # noqa: E402
 from crs_lite.rl import RLConfig, Rollout, Vocabulary, update  # noqa: E402
 from crs_lite.tasks import Example  # noqa: E402
@@ -56,10 +57,14 @@ def main(folder: Path, accumulate: int) -> None:
     processes.start()
     rank, n = processes.process_number(), processes.n_processes()
     rng = np.random.default_rng(0)
-    rows = [rng.integers(4, 80, size=rng.integers(4, 20)).tolist() for _ in range(66)]  # 12 batches, so that pairs come out even
+    rows = [
+        rng.integers(4, 80, size=rng.integers(4, 20)).tolist() for _ in range(66)
+    ]  # 12 batches, so that pairs come out even
     examples = [Example(ids, [bool(rng.random() < 0.5) for _ in ids]) for ids in rows]
     model = fresh_model()
-    log = sft.train(model, tokenizer(), examples, epochs=2, lr=3e-3, batch_tokens=80, seed=0, accumulate=accumulate, log_every=1)
+    log = sft.train(
+        model, tokenizer(), examples, epochs=2, lr=3e-3, batch_tokens=80, seed=0, accumulate=accumulate, log_every=1
+    )
     weights = {f"sft {name}": p.detach().clone() for name, p in model.named_parameters()}
     for loss in ("grpo", "dapo", "dr_grpo"):
         model, reference = fresh_model(), fresh_model()
@@ -68,11 +73,22 @@ def main(folder: Path, accumulate: int) -> None:
                 p.mul_(1.1)
         roll, config = recorded_rollout(loss)
         before = {name: p.detach().clone() for name, p in model.named_parameters()}
-        update(model, reference, torch.optim.SGD(model.parameters(), lr=1.0), share(roll, rank, n), Vocabulary(0, 3, np.zeros((1, 4), int)), config)
-        weights |= {f"{loss} {name}": before[name] - p.detach() for name, p in model.named_parameters()}  # lr 1: the gradient
+        update(
+            model,
+            reference,
+            torch.optim.SGD(model.parameters(), lr=1.0),
+            share(roll, rank, n),
+            Vocabulary(0, 3, np.zeros((1, 4), int)),
+            config,
+        )
+        weights |= {
+            f"{loss} {name}": before[name] - p.detach() for name, p in model.named_parameters()
+        }  # lr 1: the gradient
     if rank == 0:
         save_file({name: w.contiguous().clone() for name, w in weights.items()}, folder / "weights.safetensors")
-        (folder / "log.json").write_text(json.dumps({"processes": n, "loss": [row["loss"] for row in log if "loss" in row]}))
+        (folder / "log.json").write_text(
+            json.dumps({"processes": n, "loss": [row["loss"] for row in log if "loss" in row]})
+        )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Real logs: each format is a module that makes a `SearchLog` of its files. `registry` names them all."""

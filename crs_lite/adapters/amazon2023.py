@@ -21,9 +21,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from tqdm import tqdm
 
-from ..errors import CRSError
-from ..logs import Item, SearchLog, SearchRequest, Split, User, _validated, read_jsonl_gz
-from .synthetic import Queries, with_topics
+from crs_lite.adapters.synthetic import Queries, with_topics
+from crs_lite.errors import CRSError
+from crs_lite.logs import Item, SearchLog, SearchRequest, Split, User, _validated, read_jsonl_gz
 
 SPLIT_AT = (0.8, 0.9)  # shares of the requests before valid and before test begins
 EARLIEST, LATEST = 631_152_000_000, 4_102_444_800_000  # 1990 and 2100 in ms; seconds taken for ms would be 1970
@@ -93,21 +93,32 @@ class AmazonReport:
         return "\n".join(f"{f.name.replace('_', ' ')}: {getattr(self, f.name)}" for f in fields(self))
 
     def as_dict(self) -> dict:
+        """The counts by name, for a results file."""
         return asdict(self)
 
 
 def load(
-    reviews: Path, meta: Path, *, name: str = "amazon2023", seed: int = 0, min_matches: int = 20,
+    reviews: Path,
+    meta: Path,
+    *,
+    name: str = "amazon2023",
+    seed: int = 0,
+    min_matches: int = 20,
     topic_df: tuple[int, float] = (5, 0.05),
-) -> SearchLog:  # fmt: skip
+) -> SearchLog:
     """`load_with_report` without its report."""
     return load_with_report(reviews, meta, name=name, seed=seed, min_matches=min_matches, topic_df=topic_df)[0]
 
 
 def load_with_report(
-    reviews: Path, meta: Path, *, name: str = "amazon2023", seed: int = 0, min_matches: int = 20,
+    reviews: Path,
+    meta: Path,
+    *,
+    name: str = "amazon2023",
+    seed: int = 0,
+    min_matches: int = 20,
     topic_df: tuple[int, float] = (5, 0.05),
-) -> tuple[SearchLog, AmazonReport]:  # fmt: skip
+) -> tuple[SearchLog, AmazonReport]:
     """Read `reviews` and `meta` as published (JSON lines, plain or .gz): a user's first review of an item is a request.
 
     `min_matches`: how many items a synthetic query must match. `topic_df`: least number and largest share of titles

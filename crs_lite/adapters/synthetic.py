@@ -10,7 +10,7 @@ from collections import Counter
 from hashlib import blake2b
 from itertools import combinations
 
-from ..logs import Item
+from crs_lite.logs import Item
 
 _NOISE = frozenset(
     "a all an and any are as at by each for from in into is it its new no not of off on or our out per plus set so "

@@ -1,0 +1,1 @@
+"""What CRS is compared with. Each is a `Ranker`, or trains one."""

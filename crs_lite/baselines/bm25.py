@@ -13,10 +13,10 @@ from collections.abc import Sequence
 import bm25s
 import numpy as np
 
-from ..errors import CRSError
-from ..evaluate import DEPTH, ranks_of_targets, score
-from ..logs import Item, SearchLog, SearchRequest
-from .topk import top_k
+from crs_lite.baselines.topk import top_k
+from crs_lite.errors import CRSError
+from crs_lite.evaluate import DEPTH, ranks_of_targets, score
+from crs_lite.logs import Item, SearchLog, SearchRequest
 
 K1, B = 1.5, 0.75
 _WORD = re.compile(r"\w+")

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..errors import CRSError
-from ..logs import SearchRequest
-from .topk import top_k
+from crs_lite.baselines.topk import top_k
+from crs_lite.errors import CRSError
+from crs_lite.logs import SearchRequest
 
 CHUNK = 256  # queries scored at a time: 256 x 100,000 items in float32 is 100 MB
 

@@ -19,10 +19,10 @@ from torch.nn.functional import relu
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from ..decode import at_least_float32, left_pad
-from ..logs import SearchRequest
-from ..ranker import CRSRanker
-from ..tasks import Codec
+from crs_lite.decode import at_least_float32, left_pad
+from crs_lite.logs import SearchRequest
+from crs_lite.ranker import CRSRanker
+from crs_lite.tasks import Codec
 
 HIDDEN = frozenset({"profile", "history", "place", "time", "entrance"})
 
@@ -39,19 +39,31 @@ def id_logprob(model: PreTrainedModel, prompts: list[list[int]], ids: torch.Tens
     mask = torch.cat([real, torch.ones_like(ids, dtype=torch.bool)], dim=1)
     position = (mask.cumsum(-1) - 1).clamp(min=0)
     depth = ids.shape[1]
-    out = model(input_ids=tokens, attention_mask=mask.long(), position_ids=position, use_cache=False, logits_to_keep=depth + 1)
+    out = model(
+        input_ids=tokens, attention_mask=mask.long(), position_ids=position, use_cache=False, logits_to_keep=depth + 1
+    )
     logits = at_least_float32(out.logits[:, :-1])
     return (logits.gather(-1, ids[..., None])[..., 0] - logits.logsumexp(-1)).sum(-1)
 
 
-def margin_losses(right: torch.Tensor, best_wrong: torch.Tensor, random_wrong: torch.Tensor, margin: float) -> torch.Tensor:
+def margin_losses(
+    right: torch.Tensor, best_wrong: torch.Tensor, random_wrong: torch.Tensor, margin: float
+) -> torch.Tensor:
     """LTRGR's two ranking losses, summed: scores `(B,)` -> scalar. 0 when the target leads both by the margin."""
     return (relu(best_wrong - right + margin) + relu(random_wrong - right + margin)).mean()
 
 
 def rank_own_beams(
-    model: PreTrainedModel, codec: Codec, requests: Sequence[SearchRequest], *, lr: float, seed: int, beams: int = 10,
-    batch: int = 64, margin: float = 1.0, generation: float = 1.0,
+    model: PreTrainedModel,
+    codec: Codec,
+    requests: Sequence[SearchRequest],
+    *,
+    lr: float,
+    seed: int,
+    beams: int = 10,
+    batch: int = 64,
+    margin: float = 1.0,
+    generation: float = 1.0,
 ) -> list[dict[str, float]]:
     """LTRGR's second phase, in place: one pass over `requests`. Returns loss and violations a step."""
     rng = np.random.default_rng(seed)
@@ -64,7 +76,7 @@ def rank_own_beams(
         rows = order[start : start + batch]
         prompts = [[*codec.prompt(requests[i]), codec.end_think] for i in rows]
         target = np.array([requests[i].target for i in rows])
-        wrong = [[int(item) for item in lists[i] if item >= 0 and item != t] for i, t in zip(rows, target)]
+        wrong = [[int(item) for item in lists[i] if item >= 0 and item != t] for i, t in zip(rows, target, strict=True)]
         best, other = [w[0] for w in wrong], [int(rng.choice(w)) for w in wrong]
         scores = id_logprob(model, prompts * 3, sid[[*target.tolist(), *best, *other]], codec.pad)
         right, best_wrong, random_wrong = scores.view(3, -1)
@@ -74,6 +86,8 @@ def rank_own_beams(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        history.append({"loss": loss.item(), "ranking": ranking.item(), "violations": float((best_wrong > right).float().mean())})
+        history.append(
+            {"loss": loss.item(), "ranking": ranking.item(), "violations": float((best_wrong > right).float().mean())}
+        )
     model.eval()
     return history

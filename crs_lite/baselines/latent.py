@@ -1,12 +1,11 @@
 """LatentR3: reasoning in a few latent vectors instead of words (Zhang et al. 2025, reinforced latent reasoning).
 
-Kept: latent tokens made from the model's own last hidden state and fed back as input embeddings; a supervised phase that
-trains them through the loss of the ID alone; a GRPO-like phase in which Gaussian noise on the latents is the exploration
-and the reward is the negative perplexity of the target's ID. Dropped: its attention layer that makes the latents (ours is
-one linear map, normalised to the length of an embedding), and its pretrained backbone. In the second phase only that
-map learns (our choice): the policy gradient says nothing about how latents are read, and when it may move the whole tiny
-model the reader drifts and the reward falls.
-"""
+Kept: latent tokens made from the model's own last hidden state and fed back as input embeddings; a supervised phase
+that trains them through the loss of the ID alone; a GRPO-like phase in which Gaussian noise on the latents is the
+exploration and the reward is the negative perplexity of the target's ID. Dropped: its attention layer that makes the
+latents (ours is one linear map, normalised to the length of an embedding), and its pretrained backbone. In the second
+phase only that map learns (our choice): the policy gradient says nothing about how latents are read, and when it may
+move the whole tiny model the reader drifts and the reward falls."""
 
 from __future__ import annotations
 
@@ -20,17 +19,18 @@ from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 from transformers import DynamicCache, PreTrainedModel
 
-from .. import backbones
-from ..decode import Tree, at_least_float32, beam_search, empty_cache, force, left_pad
-from ..logs import SearchRequest
-from ..rewards import group_advantage
-from ..tasks import Codec
-from ..trie import Trie
+from crs_lite.decode import Tree, at_least_float32, beam_search, empty_cache, force, left_pad
+from crs_lite.logs import SearchRequest
+from crs_lite.model import backbones
+from crs_lite.rewards import group_advantage
+from crs_lite.tasks import Codec
+from crs_lite.trie import Trie
 
 
 @dataclass(frozen=True)
 class LatentConfig:
-    """`tokens` latent vectors a request; `noise`: standard deviation of exploration, in units of the latent's own length."""
+    """`tokens` latent vectors a request; `noise`: standard deviation of exploration, in units of the latent's own
+    length."""
 
     tokens: int = 2
     noise: float = 0.3
@@ -54,15 +54,18 @@ class Bridge(torch.nn.Module):
             self.norm.weight.fill_(embedding.float().std().item())
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Hidden state `(..., H)` -> latent input `(..., H)`."""
         return self.norm(self.map(hidden))
 
 
 def save(folder: Path, model: PreTrainedModel, bridge: Bridge) -> None:
+    """The model, Hugging Face's way, and beside it the bridge."""
     backbones.save(folder, model)
     save_file(bridge.state_dict(), folder / "bridge.safetensors")
 
 
 def load(folder: Path) -> tuple[PreTrainedModel, Bridge]:
+    """What `save` wrote: (model, bridge)."""
     model = backbones.load_model(folder)
     bridge = new_bridge(model)
     bridge.load_state_dict(load_file(folder / "bridge.safetensors"))
@@ -87,16 +90,21 @@ class _State:
         position = self.mask.sum(-1, keepdim=True)
         self.mask = torch.cat([self.mask, torch.ones_like(self.mask[:, :1])], dim=1)
         out = model.model(
-            inputs_embeds=latent[:, None], attention_mask=self.mask.long(), position_ids=position, past_key_values=self.cache,
+            inputs_embeds=latent[:, None],
+            attention_mask=self.mask.long(),
+            position_ids=position,
+            past_key_values=self.cache,
             use_cache=True,
-        )  # fmt: skip
+        )
         self.hidden = out.last_hidden_state[:, -1]
 
 
 def _read(model: PreTrainedModel, prompts: Sequence[Sequence[int]], pad: int, cache: DynamicCache) -> _State:
     ids, mask = left_pad(prompts, pad, model.device)
     position = (mask.long().cumsum(-1) - 1).clamp(min=0)
-    out = model.model(input_ids=ids, attention_mask=mask.long(), position_ids=position, past_key_values=cache, use_cache=True)
+    out = model.model(
+        input_ids=ids, attention_mask=mask.long(), position_ids=position, past_key_values=cache, use_cache=True
+    )
     return _State(cache, mask, out.last_hidden_state[:, -1])
 
 
@@ -113,11 +121,18 @@ def id_loss(model: PreTrainedModel, state: _State, end_think: int, ids: torch.Te
 
 
 def supervise(
-    model: PreTrainedModel, bridge: Bridge, codec: Codec, requests: Sequence[SearchRequest], config: LatentConfig, *,
-    lr: float, seed: int, batch_tokens: int,
+    model: PreTrainedModel,
+    bridge: Bridge,
+    codec: Codec,
+    requests: Sequence[SearchRequest],
+    config: LatentConfig,
+    *,
+    lr: float,
+    seed: int,
+    batch_tokens: int,
 ) -> list[float]:
     """Phase one, in place: one pass, the ID's loss through the latents. Returns the loss of every step."""
-    from ..tasks import token_batches
+    from crs_lite.tasks import token_batches
 
     sid = torch.as_tensor(codec.sid_ids, device=model.device)
     prompts = [codec.prompt(r) for r in requests]
@@ -147,8 +162,13 @@ def supervise(
 
 @torch.no_grad()
 def explore(
-    model: PreTrainedModel, bridge: Bridge, prompts: Sequence[Sequence[int]], ids: torch.Tensor, codec: Codec,
-    config: LatentConfig, generator: torch.Generator | None,
+    model: PreTrainedModel,
+    bridge: Bridge,
+    prompts: Sequence[Sequence[int]],
+    ids: torch.Tensor,
+    codec: Codec,
+    config: LatentConfig,
+    generator: torch.Generator | None,
 ) -> tuple[torch.Tensor, np.ndarray]:
     """G noisy latent chains a prompt: latents `(B*G, tokens, H)`, rewards `(B, G)` = -perplexity of the ID a token."""
     state = _read(model, prompts, codec.pad, DynamicCache(config=model.config))
@@ -165,10 +185,16 @@ def explore(
 
 
 def latent_policy_loss(
-    model: PreTrainedModel, bridge: Bridge, prompts: Sequence[Sequence[int]], latents: torch.Tensor, advantage: torch.Tensor,
-    codec: Codec, config: LatentConfig,
+    model: PreTrainedModel,
+    bridge: Bridge,
+    prompts: Sequence[Sequence[int]],
+    latents: torch.Tensor,
+    advantage: torch.Tensor,
+    codec: Codec,
+    config: LatentConfig,
 ) -> torch.Tensor:
-    """-A log N(latent | mean, sd): latents `(B*G, tokens, H)`, advantage `(B, G)`. The gradient is that of the bridge."""
+    """-A log N(latent | mean, sd): latents `(B*G, tokens, H)`, advantage `(B, G)`. The gradient is that of the
+    bridge."""
     with torch.no_grad():
         state = _read(model, prompts, codec.pad, DynamicCache(config=model.config))
     state.cache.batch_repeat_interleave(config.group)
@@ -185,7 +211,12 @@ def latent_policy_loss(
 
 
 def reinforce(
-    model: PreTrainedModel, bridge: Bridge, codec: Codec, requests: Sequence[SearchRequest], config: LatentConfig, seed: int
+    model: PreTrainedModel,
+    bridge: Bridge,
+    codec: Codec,
+    requests: Sequence[SearchRequest],
+    config: LatentConfig,
+    seed: int,
 ) -> list[dict[str, float]]:
     """Phase two: the bridge learns in place, the model stays. Returns reward, its spread and gradient norm a step."""
     rng = np.random.default_rng(seed)
@@ -207,7 +238,9 @@ def reinforce(
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(bridge.parameters(), 1.0)
         optimizer.step()
-        history.append({"reward": float(reward.mean()), "spread": float(reward.std(-1).mean()), "grad_norm": norm.item()})
+        history.append(
+            {"reward": float(reward.mean()), "spread": float(reward.std(-1).mean()), "grad_norm": norm.item()}
+        )
     return history
 
 
@@ -215,7 +248,14 @@ class LatentRanker:
     """Ranks behind the latents, without noise. `tokens = 0` is the same model without latent reasoning."""
 
     def __init__(self, name: str, model: PreTrainedModel, bridge: Bridge, codec: Codec, tokens: int, batch: int = 64):
-        self.name, self.model, self.bridge, self.codec, self.tokens, self.batch = name, model.eval(), bridge, codec, tokens, batch
+        self.name, self.model, self.bridge, self.codec, self.tokens, self.batch = (
+            name,
+            model.eval(),
+            bridge,
+            codec,
+            tokens,
+            batch,
+        )
         self.trie = Trie.build(codec.sid_ids).to(model.device)
 
     @torch.no_grad()

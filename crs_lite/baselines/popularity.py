@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..logs import SearchLog, SearchRequest
-from .topk import top_k
+from crs_lite.baselines.topk import top_k
+from crs_lite.logs import SearchLog, SearchRequest
 
 
 class Popularity:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..logs import SearchLog, SearchRequest
-from .popularity import Popularity
-from .topk import top_k
+from crs_lite.baselines.popularity import Popularity
+from crs_lite.baselines.topk import top_k
+from crs_lite.logs import SearchLog, SearchRequest
 
 N_PAST = 10
 

@@ -1,73 +1,7 @@
 """A simulated shop with a known truth: `generate` or `load` it, then ask `Truth` for its ceilings."""
 
-from __future__ import annotations
+from crs_lite.marketplace.truth import HIDEABLE, Truth
+from crs_lite.marketplace.utility import Weights
+from crs_lite.marketplace.world import FROZEN_SHA256, N_ITEMS, N_USERS, generate, load, save
 
-import json
-from dataclasses import asdict
-from pathlib import Path
-
-import numpy as np
-
-from ..errors import CRSError
-from ..logs import SearchLog, read_jsonl_gz, write_jsonl_gz
-from .catalogue import make_items
-from .shoppers import make_log, make_users
-from .truth import HIDEABLE, Truth
-from .utility import TASTES, Utility, Weights, theta_index
-
-N_ITEMS, N_USERS = 1000, 3600
-FROZEN_SHA256 = "519103c23130f8ef556d474b41fff734bd9bf3de891300fc8693cb11ee8feb1b"
-__all__ = ["FROZEN_SHA256", "HIDEABLE", "Truth", "Weights", "generate", "load", "save"]
-
-
-def generate(
-    seed: int = 0, n_items: int = N_ITEMS, n_users: int = N_USERS, weights: Weights = Weights()
-) -> tuple[SearchLog, Truth]:
-    """A shop of `n_items` items and `n_users` shoppers; the defaults give the frozen one.
-
-    About 6 requests a user, split by time. Generation takes time proportional to requests x items.
-    """
-    if n_items < 100 or n_users < 1:
-        raise CRSError(f"a marketplace of {n_items} items and {n_users} users is too small; use at least 100 and 1.")
-    items = make_items(np.random.default_rng((seed, 0)), n_items)
-    users, tastes = make_users(np.random.default_rng((seed, 1)), n_users)
-    thetas = np.array([theta_index(t) for t in tastes])
-    frozen = (seed, n_items, n_users, weights) == (0, N_ITEMS, N_USERS, Weights())
-    name = "marketplace" if frozen else f"marketplace-{seed}-{n_items}-{n_users}"
-    log = make_log(np.random.default_rng((seed, 2)), name, items, users, thetas, Utility(items, weights))
-    return log, Truth(log, tastes, weights)
-
-
-def save(folder: Path, log: SearchLog, truth: Truth, about: dict) -> None:
-    """Write the log, the hidden tastes (in a file of their own) and `world.json`; equal worlds give equal bytes.
-
-    `about`: further facts for `world.json`, such as the generator's parameters.
-    """
-    log.save(folder)
-    write_jsonl_gz(folder / "tastes.jsonl.gz", ({"user": u, **taste} for u, taste in enumerate(truth.tastes)))
-    world = {"name": log.name, "sha256": log.digest(), "weights": asdict(truth.weights), **about}
-    (folder / "world.json").write_text(json.dumps(world, indent=2) + "\n", encoding="utf-8")
-
-
-def load(folder: Path) -> tuple[SearchLog, Truth]:
-    """Read what `save` wrote. Raises `CRSError` for a missing or damaged file, or one that is of another world."""
-    folder = Path(folder)
-    path = folder / "world.json"
-    try:
-        world = json.loads(path.read_text(encoding="utf-8"))
-        name, digest, weights = world["name"], world["sha256"], Weights(**world["weights"])
-    except OSError:
-        raise CRSError(f"{path}: cannot be read; check the folder, or run `python -m crs_lite data`.") from None
-    except (ValueError, KeyError, TypeError) as e:
-        raise CRSError(f"{path}: not the description of a marketplace ({e!r}); regenerate the folder.") from None
-    log = SearchLog.load(folder, name)
-    if log.digest() != digest:
-        raise CRSError(f"{folder}: its log differs from the sha256 in world.json; regenerate the folder.")
-    tastes = []
-    path = folder / "tastes.jsonl.gz"
-    for n, row in enumerate(read_jsonl_gz(path), 1):
-        taste = {name: row.get(name) for name in TASTES}
-        if row.get("user") != n - 1 or any(taste[name] not in values for name, values in TASTES.items()):
-            raise CRSError(f"{path}, row {n}: not the taste of user {n - 1}; regenerate the folder.")
-        tastes.append(taste)
-    return log, Truth(log, tastes, weights)
+__all__ = ["FROZEN_SHA256", "HIDEABLE", "N_ITEMS", "N_USERS", "Truth", "Weights", "generate", "load", "save"]

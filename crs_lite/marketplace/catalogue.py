@@ -7,10 +7,21 @@ from itertools import product
 
 import numpy as np
 
-from ..logs import Item
-from .tables import (
-    AUDIENCES, BANDS, BRANDS, CATEGORIES, COLOURS, DEVICES, PRICE_FACTOR, RANGE_WORDS, RANGES, STYLE_WORDS, STYLES,
-    WEATHER_WORDS, Category,
+from crs_lite.logs import Item
+from crs_lite.marketplace.tables import (
+    AUDIENCES,
+    BANDS,
+    BRANDS,
+    CATEGORIES,
+    COLOURS,
+    DEVICES,
+    PRICE_FACTOR,
+    RANGE_WORDS,
+    RANGES,
+    STYLE_WORDS,
+    STYLES,
+    WEATHER_WORDS,
+    Category,
 )  # fmt: skip
 
 Rng = np.random.Generator
@@ -19,7 +30,7 @@ BEST_SELLER, ZIPF = 20_000, 0.8  # sales of the item at rank r (1, 2, ...) are B
 
 def make_items(rng: Rng, n: int) -> list[Item]:
     """`n` items, categories in shares of `Category.share`, ids in random order; titles are unique."""
-    drafts = [d for category, size in zip(CATEGORIES, _sizes(n)) for d in _drafts(rng, category, size)]
+    drafts = [d for category, size in zip(CATEGORIES, _sizes(n), strict=True) for d in _drafts(rng, category, size)]
     sales_rank = rng.permutation(n)
     items, titles = [], set()
     for i, d in enumerate(rng.permutation(n)):
@@ -28,8 +39,13 @@ def make_items(rng: Rng, n: int) -> list[Item]:
         price = category.price * PRICE_FACTOR[attributes["range"]] * (0.8 + 0.4 * rng.random())
         items.append(
             Item(
-                id=i, key=f"M{i:06d}", title=title, brand=brand, category=category.name,
-                price=round(round(price) - 0.01, 2), sales=round(BEST_SELLER / (1 + int(sales_rank[i])) ** ZIPF),
+                id=i,
+                key=f"M{i:06d}",
+                title=title,
+                brand=brand,
+                category=category.name,
+                price=round(round(price) - 0.01, 2),
+                sales=round(BEST_SELLER / (1 + int(sales_rank[i])) ** ZIPF),
                 attributes=attributes,
             )  # fmt: skip
         )
@@ -57,10 +73,10 @@ def _drafts(rng: Rng, category: Category, n: int) -> list[tuple[Category, str, d
         axes["audience"] = AUDIENCES
     if category.weather or category.season:
         axes["weather"] = BANDS if category.weather else (category.season,)
-    contexts = [dict(zip(axes, values)) for values in product(*axes.values())]
+    contexts = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
     counts = [n // len(contexts) + (i < n % len(contexts)) for i in range(len(contexts))]
     out = []
-    for context, count in zip(contexts, rng.permutation(counts)):
+    for context, count in zip(contexts, rng.permutation(counts), strict=True):
         for style, price_range, brand in _tastes(rng, int(count)):
             out.append((category, brand, context | {"style": style, "range": price_range}))
     return out
@@ -83,7 +99,10 @@ def _tastes(rng: Rng, n: int) -> list[tuple[str, str, str]]:
 
 def _title(rng: Rng, category: Category, brand: str, attributes: dict[str, str]) -> str:
     """5 to 9 words or so, in one of several orders."""
-    pick = lambda words: words[int(rng.integers(len(words)))]
+
+    def pick(words: tuple[str, ...]) -> str:
+        return words[int(rng.integers(len(words)))]
+
     noun, detail = pick(category.nouns), pick(category.details)
     style, price_range = pick(STYLE_WORDS[attributes["style"]]), pick(RANGE_WORDS[attributes["range"]])
     weather = pick(WEATHER_WORDS[attributes["weather"]]) + " " if category.weather else ""

@@ -9,15 +9,25 @@ skipped items tell nothing about them, and a posterior from clicks alone is exac
 from __future__ import annotations
 
 from calendar import timegm
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import numpy as np
 
-from ..logs import Item, SearchLog, SearchRequest, User
-from .tables import (
-    AGE_PRIOR, AGES, CITIES, CONSOLE_OWNERS, CONSOLES, ENTRANCES, GENDERS, LAPTOPS, PHONES, QUERIES, band,
+from crs_lite.logs import Item, SearchLog, SearchRequest, User
+from crs_lite.marketplace.tables import (
+    AGE_PRIOR,
+    AGES,
+    CITIES,
+    CONSOLE_OWNERS,
+    CONSOLES,
+    ENTRANCES,
+    GENDERS,
+    LAPTOPS,
+    PHONES,
+    QUERIES,
+    band,
 )  # fmt: skip
-from .utility import TASTES, THETAS, Utility, theta_prior
+from crs_lite.marketplace.utility import TASTES, THETAS, Utility, theta_prior
 
 Rng = np.random.Generator
 START, DAYS = timegm((2023, 11, 6, 0, 0, 0)), 455  # 15 months; the rate of requests triples over them
@@ -30,7 +40,10 @@ TRAIN, VALID = 0.735, 0.07  # shares of the requests, in time order; the rest is
 
 def make_users(rng: Rng, n: int) -> tuple[list[User], list[dict[str, str]]]:
     """`n` users with what the shop knows of them, and apart from them their hidden tastes."""
-    pick = lambda values: values[int(rng.integers(len(values)))]
+
+    def pick(values: tuple[str, ...]) -> str:
+        return values[int(rng.integers(len(values)))]
+
     users, tastes = [], []
     for i in range(n):
         age = AGES[_draw(rng, np.array(AGE_PRIOR))]
@@ -40,13 +53,13 @@ def make_users(rng: Rng, n: int) -> tuple[list[User], list[dict[str, str]]]:
             profile["console"] = pick(CONSOLES)
         users.append(User(id=i, key=f"U{i:05d}", profile=profile))
         theta = THETAS[_draw(rng, theta_prior(age))]
-        tastes.append({name: values[v] for (name, values), v in zip(TASTES.items(), theta)})
+        tastes.append({name: values[v] for (name, values), v in zip(TASTES.items(), theta, strict=True)})
     return users, tastes
 
 
 def rows_of(utility: Utility, profile: dict[str, str], place: str, time: int) -> list[int]:
     """The rows that a shopper's open state selects."""
-    month = datetime.fromtimestamp(time, timezone.utc).month
+    month = datetime.fromtimestamp(time, UTC).month
     other = utility.other_row[band(place, month), GENDERS.index(profile["gender"])]
     return [int(other)] + [rows[profile.get(kind)] for kind, rows in utility.device_row.items()]
 
@@ -75,8 +88,15 @@ def make_log(
         split = "train" if i < TRAIN * len(visits) else "valid" if i < (TRAIN + VALID) * len(visits) else "test"
         requests.append(
             SearchRequest(
-                id=i, user=user, time=time, place=place, entrance=ENTRANCES[int(rng.integers(len(ENTRANCES)))],
-                query=text, shown=tuple(shown), clicked=(clicked,), split=split,
+                id=i,
+                user=user,
+                time=time,
+                place=place,
+                entrance=ENTRANCES[int(rng.integers(len(ENTRANCES)))],
+                query=text,
+                shown=tuple(shown),
+                clicked=(clicked,),
+                split=split,
             )  # fmt: skip
         )
     return SearchLog(name, items, users, requests)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 STYLES = ("minimal", "retro", "bold", "natural")
 RANGES = ("budget", "mid-range", "premium")
 BRANDS = ("Nordfell", "Graypeak", "Brightmoor", "Tidewell", "Oakhaven", "Lumacroft")
-INITIALS = dict(zip(BRANDS, ("nf", "gp", "bm", "tw", "oh", "lc")))
+INITIALS = dict(zip(BRANDS, ("nf", "gp", "bm", "tw", "oh", "lc"), strict=True))
 DEPARTMENTS = ("outdoor", "gaming", "home", "mobile")
 
 # What a seller writes for a value.
@@ -121,7 +121,13 @@ CATEGORIES = (
     _clothes("shirt", 48, 35, ("shirt", "top"), ("long-sleeve", "crew-neck", "button-up")),
     _clothes("hat", 42, 25, ("hat", "cap"), ("adjustable", "foldable", "brimmed")),
     Category(
-        "sleeping bag", "outdoor", 24, 110, ("sleeping bag",), ("mummy-shape", "double", "with pillow"), weather=True,
+        "sleeping bag",
+        "outdoor",
+        24,
+        110,
+        ("sleeping bag",),
+        ("mummy-shape", "double", "with pillow"),
+        weather=True,
     ),
     Category("backpack", "outdoor", 26, 80, ("backpack", "rucksack"), ("20 l", "35 l", "roll-top")),
     Category("tent", "outdoor", 26, 240, ("tent", "dome tent"), ("2-person", "4-person", "quick-pitch")),
@@ -131,19 +137,36 @@ CATEGORIES = (
     Category("headset", "gaming", 26, 75, ("headset", "gaming headset"), ("over-ear", "with boom mic", "surround")),
     Category("monitor", "gaming", 26, 260, ("monitor", "display"), ("24-inch", "27-inch", "curved")),
     Category(
-        "controller", "gaming", 30, 60, ("controller", "gamepad"), ("wireless", "with back paddles"), fits="console",
+        "controller",
+        "gaming",
+        30,
+        60,
+        ("controller", "gamepad"),
+        ("wireless", "with back paddles"),
+        fits="console",
     ),
     Category("console case", "gaming", 27, 30, ("carry case", "travel case"), ("hard-shell", "padded"), fits="console"),
     Category("charging dock", "gaming", 24, 40, ("charging dock", "dock"), ("dual", "with cable tidy"), fits="console"),
     Category(
-        "coffee machine", "home", 28, 210, ("coffee machine", "espresso maker"), ("with grinder", "2-cup", "15-bar"),
+        "coffee machine",
+        "home",
+        28,
+        210,
+        ("coffee machine", "espresso maker"),
+        ("with grinder", "2-cup", "15-bar"),
     ),
     Category("kettle", "home", 26, 45, ("kettle", "water kettle"), ("1.7 l", "gooseneck", "whistling")),
     Category("lamp", "home", 28, 55, ("lamp", "table lamp"), ("dimmable", "clip-on", "with shade")),
     Category("blanket", "home", 27, 40, ("blanket", "throw"), ("130 cm", "150 cm", "tasselled"), weather=True),
     Category("fan", "home", 24, 60, ("fan", "desk fan"), ("oscillating", "3-speed", "quiet"), season="hot weather"),
     Category(
-        "heater", "home", 24, 80, ("heater", "room heater"), ("1500 W", "2000 W", "ceramic"), season="cold weather",
+        "heater",
+        "home",
+        24,
+        80,
+        ("heater", "room heater"),
+        ("1500 W", "2000 W", "ceramic"),
+        season="cold weather",
     ),
     Category("chef knife", "home", 26, 70, ("chef knife", "kitchen knife"), ("18 cm", "20 cm", "forged")),
     Category("frying pan", "home", 26, 50, ("frying pan", "skillet"), ("24 cm", "28 cm", "non-stick")),
@@ -151,12 +174,24 @@ CATEGORIES = (
     Category("tripod", "mobile", 26, 70, ("tripod", "camera stand"), ("120 cm", "150 cm", "flexible-leg")),
     Category("earbuds", "mobile", 28, 90, ("earbuds", "in-ear headphones"), ("wireless", "sealed", "with case")),
     Category(
-        "phone case", "mobile", 50, 22, ("case", "phone case"), ("with stand", "shockproof", "slim"), fits="phone",
+        "phone case",
+        "mobile",
+        50,
+        22,
+        ("case", "phone case"),
+        ("with stand", "shockproof", "slim"),
+        fits="phone",
     ),
     Category("charger", "mobile", 35, 30, ("charger", "fast charger"), ("20 W", "30 W", "with cable"), fits="phone"),
     Category("screen protector", "mobile", 30, 14, ("screen protector",), ("2-pack", "anti-glare"), fits="phone"),
     Category(
-        "laptop sleeve", "mobile", 32, 35, ("sleeve", "laptop sleeve"), ("zipped", "felt", "padded"), fits="laptop",
+        "laptop sleeve",
+        "mobile",
+        32,
+        35,
+        ("sleeve", "laptop sleeve"),
+        ("zipped", "felt", "padded"),
+        fits="laptop",
     ),
     Category("laptop hub", "mobile", 28, 95, ("hub", "USB hub"), ("6-port", "9-port", "with HDMI"), fits="laptop"),
 )

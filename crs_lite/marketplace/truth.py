@@ -16,16 +16,16 @@ Past interactions inform about what is hidden wherever they can. The page shown 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import cache
 
 import numpy as np
 
-from ..errors import CRSError
-from ..logs import Interaction, SearchLog, SearchRequest
-from .shoppers import TRAVELLING, rows_of
-from .tables import AGE_PRIOR, AGES, BANDS, CITIES, CONSOLE_OWNERS, DEVICES, GENDERS, band
-from .utility import N_THETA, Utility, Weights, theta_index, theta_prior
+from crs_lite.errors import CRSError
+from crs_lite.logs import Interaction, SearchLog, SearchRequest
+from crs_lite.marketplace.shoppers import TRAVELLING, rows_of
+from crs_lite.marketplace.tables import AGE_PRIOR, AGES, BANDS, CITIES, CONSOLE_OWNERS, DEVICES, GENDERS, band
+from crs_lite.marketplace.utility import FROZEN_WEIGHTS, N_THETA, Utility, Weights, theta_index, theta_prior
 
 HIDEABLE = ("history", "place_time", "profile", "device")
 N_PAST = 10
@@ -44,7 +44,7 @@ class _Reader:
         self.utility, self.hide = utility, hide
         hidden = "profile" in hide
         gender: Prior = {g: 1 / 2 for g in range(2)} if hidden else {GENDERS.index(profile["gender"]): 1.0}
-        ages = dict(zip(AGES, AGE_PRIOR)) if hidden else {profile["age"]: 1.0}
+        ages = dict(zip(AGES, AGE_PRIOR, strict=True)) if hidden else {profile["age"]: 1.0}
         theta = sum(p * theta_prior(age) for age, p in ages.items())
         devices: list[Prior] = []
         for kind, rows in utility.device_row.items():
@@ -63,7 +63,7 @@ class _Reader:
         """P(weather band) of an interaction."""
         if "place_time" in self.hide:
             return self.band_prior
-        return {band(seen.place, datetime.fromtimestamp(seen.time, timezone.utc).month): 1.0}
+        return {band(seen.place, datetime.fromtimestamp(seen.time, UTC).month): 1.0}
 
     def z(self, query: str, bands: Prior) -> np.ndarray:
         """sum_i exp(u_i) in every state: `(B, gender, phone, laptop, console, 288)`."""
@@ -100,7 +100,7 @@ class _Reader:
     def posterior(self, history: Sequence[Interaction], keys: Sequence[int]) -> np.ndarray:
         """P(state, theta | history), `(gender, phone, laptop, console, 288)`, sum 1."""
         log_p = self.log_prior.copy()
-        for past, key in zip(history, keys):
+        for past, key in zip(history, keys, strict=True):
             log_p = log_p + self.log_likelihood(past, key)
         p = np.exp(log_p - log_p.max())
         return p / p.sum()
@@ -145,7 +145,7 @@ class Truth:
     Requests may come without `clicked` and `shown`; neither is ever read from a request that is to be ranked.
     """
 
-    def __init__(self, log: SearchLog, tastes: list[dict[str, str]], weights: Weights = Weights()):
+    def __init__(self, log: SearchLog, tastes: list[dict[str, str]], weights: Weights = FROZEN_WEIGHTS):
         if len(tastes) != len(log.users):
             raise CRSError(f"log {log.name!r}: {len(tastes)} tastes for {len(log.users)} users; load them together.")
         self.log, self.tastes, self.weights = log, tastes, weights

@@ -23,11 +23,23 @@ from itertools import product
 
 import numpy as np
 
-from ..errors import CRSError
-from ..logs import Item
-from .tables import (
-    AUDIENCES, BANDS, BRAND_PRIOR, BRANDS, DEPARTMENT_OF, DEPARTMENTS, DEVICES, GENDERS, HOBBY_PRIOR, QUERIES, RANGES,
-    RANGE_GIVEN_AGE, STYLES, STYLE_GIVEN_AGE,
+from crs_lite.errors import CRSError
+from crs_lite.logs import Item
+from crs_lite.marketplace.tables import (
+    AUDIENCES,
+    BANDS,
+    BRAND_PRIOR,
+    BRANDS,
+    DEPARTMENT_OF,
+    DEPARTMENTS,
+    DEVICES,
+    GENDERS,
+    HOBBY_PRIOR,
+    QUERIES,
+    RANGE_GIVEN_AGE,
+    RANGES,
+    STYLE_GIVEN_AGE,
+    STYLES,
 )  # fmt: skip
 
 TASTES = {"style": STYLES, "range": RANGES, "brand": BRANDS, "hobby": DEPARTMENTS}
@@ -50,6 +62,9 @@ class Weights:
     brand: float = 3.5
     hobby: float = 4.5
     popularity: float = 0.7  # times log(sales)
+
+
+FROZEN_WEIGHTS = Weights()
 
 
 def theta_index(taste: dict[str, str]) -> int:
@@ -124,6 +139,7 @@ class Utility:
 
     @cached_property
     def f(self) -> np.ndarray:
+        """`(288, 288)`: exp of `liked`, by which click probabilities of classes are weighted."""
         return np.exp(self.liked)
 
     def asked(self, text: str) -> np.ndarray:

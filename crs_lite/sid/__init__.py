@@ -3,9 +3,9 @@
 Nothing here knows about requests; the trie, the tokenizer and the tasks build on `SemanticIDs`.
 """
 
-from .codes import SemanticIDs, random_ids
-from .embed import item_embeddings, item_text, load_embedder
-from .kmeans import ResidualKMeans
-from .rqvae import RQVAE
+from crs_lite.sid.codes import SemanticIDs, random_ids
+from crs_lite.sid.embed import item_embeddings, item_text, load_embedder
+from crs_lite.sid.kmeans import ResidualKMeans
+from crs_lite.sid.rqvae import RQVAE
 
 __all__ = ["RQVAE", "ResidualKMeans", "SemanticIDs", "item_embeddings", "item_text", "load_embedder", "random_ids"]

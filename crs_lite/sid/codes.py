@@ -5,7 +5,6 @@ Written `<a_23><b_1><c_124><d_0>` (method section "Semantic IDs"): four vocabula
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterable
@@ -15,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import CRSError
-from .files import read_arrays, write_arrays
-from .kmeans import SIZES, ResidualKMeans
-from .rqvae import RQVAE
+from crs_lite.errors import CRSError
+from crs_lite.files import read_arrays, read_json, write_arrays, write_json
+from crs_lite.sid.kmeans import SIZES, ResidualKMeans
+from crs_lite.sid.rqvae import RQVAE
 
 LETTERS = "abcd"
 HEADROOM = 8  # spare `d` tokens, so that items added after training still have a token of the vocabulary
@@ -57,9 +56,13 @@ class SemanticIDs:
 
     @classmethod
     def from_three(
-        cls, three: np.ndarray, sizes: tuple[int, ...], quantiser: ResidualKMeans | RQVAE | None = None,
-        build_seconds: float | None = None, headroom: int = HEADROOM,
-    ) -> SemanticIDs:  # fmt: skip
+        cls,
+        three: np.ndarray,
+        sizes: tuple[int, ...],
+        quantiser: ResidualKMeans | RQVAE | None = None,
+        build_seconds: float | None = None,
+        headroom: int = HEADROOM,
+    ) -> SemanticIDs:
         """Add the fourth code to `(N, 3)` codes of any quantiser whose layers hold `sizes` codes."""
         if len(sizes) != 3:
             raise CRSError(f"codebook sizes {tuple(sizes)}: an ID has three quantised codes; give three sizes.")
@@ -70,16 +73,22 @@ class SemanticIDs:
 
     @classmethod
     def build(
-        cls, x: np.ndarray, sizes: tuple[int, ...] = SIZES, seed: int = 0, headroom: int = HEADROOM,
+        cls,
+        x: np.ndarray,
+        sizes: tuple[int, ...] = SIZES,
+        seed: int = 0,
+        headroom: int = HEADROOM,
         quantiser: ResidualKMeans | RQVAE | None = None,
-    ) -> SemanticIDs:  # fmt: skip
+    ) -> SemanticIDs:
         """IDs of item vectors `(N, d)`, row = item id, by residual K-means or another untrained `quantiser`.
 
         Raises `CRSError` for unusable vectors.
         """
         start = time.perf_counter()
         quantiser = quantiser or ResidualKMeans(sizes, seed)
-        return cls.from_three(quantiser.fit_encode(x), quantiser.sizes, quantiser, time.perf_counter() - start, headroom)
+        return cls.from_three(
+            quantiser.fit_encode(x), quantiser.sizes, quantiser, time.perf_counter() - start, headroom
+        )
 
     def assign_new(self, x_new: np.ndarray) -> SemanticIDs:
         """IDs of the old items, unchanged, followed by those of the `(m, d)` new ones in the same codebook.
@@ -134,7 +143,7 @@ class SemanticIDs:
         """Write `sids.safetensors`, `sids.json` and, if there is one, the quantiser. Same IDs, same bytes."""
         write_arrays(folder / "sids.safetensors", {"codes": self.codes.astype(np.int32)}, {})
         about = {"sizes": self.sizes, "quantiser": self.quantiser.kind if self.quantiser else None}
-        (folder / "sids.json").write_text(json.dumps(about) + "\n")
+        write_json(folder / "sids.json", about)
         if self.quantiser is not None:
             self.quantiser.save(folder)
 
@@ -142,11 +151,11 @@ class SemanticIDs:
     def load(cls, folder: Path) -> SemanticIDs:
         """Read what `save` wrote. Raises `CRSError` for missing, damaged or contradictory files."""
         arrays, _ = read_arrays(folder / "sids.safetensors")
+        about = read_json(folder / "sids.json", dict, "build the codes again.")
         try:
-            about = json.loads((folder / "sids.json").read_text())
             codes, sizes, kind = arrays["codes"].astype(np.int64), tuple(about["sizes"]), about["quantiser"]
-        except (OSError, KeyError, TypeError, json.JSONDecodeError) as e:
-            raise CRSError(f"{folder / 'sids.json'}: missing or damaged ({e!r}); build the codes again.") from None
+        except (KeyError, TypeError) as e:
+            raise CRSError(f"{folder / 'sids.json'}: damaged ({e!r}); build the codes again.") from None
         loaders = {None: lambda _: None, ResidualKMeans.kind: ResidualKMeans.load, RQVAE.kind: RQVAE.load}
         if kind not in loaders:
             raise CRSError(f"{folder / 'sids.json'}: unknown quantiser {kind!r}; build the codes again.")

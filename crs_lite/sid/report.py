@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from .codes import SemanticIDs
+from crs_lite.sid.codes import SemanticIDs
 
 
 def report(x: np.ndarray, ids: SemanticIDs) -> dict:
@@ -36,7 +36,7 @@ def report(x: np.ndarray, ids: SemanticIDs) -> dict:
         "max_d": int(ids.codes[:, 3].max()),
         "utilisation": [float((c > 0).mean()) for c in counts],
         "entropy_bits": bits,
-        "entropy_share": [b / math.log2(len(c)) if len(c) > 1 else 1.0 for b, c in zip(bits, counts)],
+        "entropy_share": [b / math.log2(len(c)) if len(c) > 1 else 1.0 for b, c in zip(bits, counts, strict=True)],
         "error": _errors(np.asarray(x, dtype=np.float64), ids),
         "build_seconds": ids.build_seconds,
     }
@@ -49,7 +49,7 @@ def table(reports: dict[str, dict]) -> pd.DataFrame:
         row = {"collision rate": figures["collision_rate"], "items / code": figures["items_per_code"]}
         row["max d"] = figures["max_d"]
         for key, label in (("utilisation", "used"), ("entropy_share", "entropy"), ("error", "error")):
-            row |= {f"{label} {letter}": value for letter, value in zip("abc", figures[key])}
+            row |= {f"{label} {letter}": value for letter, value in zip("abc", figures[key], strict=False)}
         rows[name] = row | {"build s": figures["build_seconds"]}
     return pd.DataFrame.from_dict(rows, orient="index")
 

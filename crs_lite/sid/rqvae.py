@@ -6,7 +6,6 @@ it has to be trained, and codebooks may collapse. It stands here to be compared.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,9 @@ from torch import nn
 from torch.nn.functional import mse_loss
 from tqdm import tqdm
 
-from ..errors import CRSError
-from .kmeans import SIZES, ResidualKMeans, _matrix
+from crs_lite.errors import CRSError
+from crs_lite.files import read_json, write_json
+from crs_lite.sid.kmeans import SIZES, ResidualKMeans, _matrix
 
 
 class RQVAE:
@@ -30,13 +30,28 @@ class RQVAE:
     kind = "rqvae"
 
     def __init__(
-        self, sizes: tuple[int, ...] = SIZES, seed: int = 0, latent: int = 32, hidden: int = 256, epochs: int = 300,
-        lr: float = 1e-3, batch: int = 256, commitment: float = 0.25, kmeans_init: bool = True,
-    ):  # fmt: skip
+        self,
+        sizes: tuple[int, ...] = SIZES,
+        seed: int = 0,
+        latent: int = 32,
+        hidden: int = 256,
+        epochs: int = 300,
+        lr: float = 1e-3,
+        batch: int = 256,
+        commitment: float = 0.25,
+        kmeans_init: bool = True,
+    ):
         self.about = dict(
-            sizes=tuple(sizes), seed=seed, latent=latent, hidden=hidden, epochs=epochs, lr=lr, batch=batch,
-            commitment=commitment, kmeans_init=kmeans_init,
-        )  # fmt: skip
+            sizes=tuple(sizes),
+            seed=seed,
+            latent=latent,
+            hidden=hidden,
+            epochs=epochs,
+            lr=lr,
+            batch=batch,
+            commitment=commitment,
+            kmeans_init=kmeans_init,
+        )
         self.sizes, self.net = tuple(sizes), None
 
     def _build(self, d: int) -> nn.Module:
@@ -56,7 +71,7 @@ class RQVAE:
             if a["kmeans_init"]:
                 with torch.no_grad():
                     kmeans = ResidualKMeans(self.sizes, a["seed"]).fit(net.encoder(x).numpy())
-                    for book, centroids in zip(net.books, kmeans.codebooks):
+                    for book, centroids in zip(net.books, kmeans.codebooks, strict=True):
                         book[: len(centroids)] = torch.from_numpy(centroids)
             optimizer = torch.optim.Adam(net.parameters(), lr=a["lr"])
             for _ in tqdm(range(a["epochs"]), desc="RQ-VAE", mininterval=5, disable=not progress):
@@ -65,7 +80,11 @@ class RQVAE:
                     codes, parts = self._quantise(z)
                     total, loss, residual = torch.zeros_like(z), 0.0, z
                     for part in parts:  # each codebook towards the residual, the encoder towards the codebook
-                        loss = loss + mse_loss(part, residual.detach()) + a["commitment"] * mse_loss(residual, part.detach())
+                        loss = (
+                            loss
+                            + mse_loss(part, residual.detach())
+                            + a["commitment"] * mse_loss(residual, part.detach())
+                        )
                         residual, total = residual - part.detach(), total + part
                     out = net.decoder(z + (total - z).detach())  # straight-through: gradients pass the quantiser
                     loss = loss + mse_loss(out, x[rows]) * x.shape[1]
@@ -90,6 +109,7 @@ class RQVAE:
         return self._quantise(self.net.encoder(torch.from_numpy(_matrix(x))))[0].numpy()
 
     def fit_encode(self, x: np.ndarray) -> np.ndarray:
+        """`fit`, then the codes `(N, 3)` of the same vectors."""
         return self.fit(x).encode(x)
 
     @torch.no_grad()
@@ -101,17 +121,17 @@ class RQVAE:
     def save(self, folder: Path) -> None:
         """Write `rqvae.safetensors` and `rqvae.json`."""
         save_file(self.net.state_dict(), folder / "rqvae.safetensors")
-        (folder / "rqvae.json").write_text(json.dumps(self.about) + "\n")
+        write_json(folder / "rqvae.json", self.about)
 
     @classmethod
     def load(cls, folder: Path) -> RQVAE:
         """Read what `save` wrote. Raises `CRSError` for missing or damaged files."""
+        about = read_json(folder / "rqvae.json", dict, "build the codes again.")
         try:
-            about = json.loads((folder / "rqvae.json").read_text())
             state = load_file(folder / "rqvae.safetensors")
             made = cls(**{**about, "sizes": tuple(about["sizes"])})
             made.net = made._build(state["encoder.0.weight"].shape[1])
             made.net.load_state_dict(state)
         except Exception as e:  # the libraries below raise many kinds; the reader needs one sentence
-            raise CRSError(f"{folder / 'rqvae.json'}: missing or damaged ({e!r:.160}); build the codes again.") from None
+            raise CRSError(f"{folder / 'rqvae.json'}: damaged ({e!r:.160}); build the codes again.") from None
         return made

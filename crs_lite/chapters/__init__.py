@@ -1,0 +1,1 @@
+"""What notebooks use: the running example, checks, figures, widgets, the shipped checkpoints."""

@@ -1,0 +1,99 @@
+"""What every chapter begins and ends with: the running example, the box that says what a run costs, the self-check."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from crs_lite.errors import CRSError
+from crs_lite.files import read_json
+from crs_lite.logs import SearchLog, SearchRequest
+from crs_lite.paths import CHAPTERS
+from crs_lite.profiles import PROFILES
+
+ANSWERS = Path(__file__).with_name("answers.json")
+HEADLINE_MIME = "application/x-crs-headline+json"  # how a recorded metric stands in a notebook's output
+RESTORE = "restore the file."
+MADE_FOR = {"smoke": "any CPU", "laptop": "2 CPU cores", "colab": "one T4", "gpu": "one large GPU"}
+
+
+def running_example(log: SearchLog) -> SearchRequest:
+    """The request that the whole book follows: "case", asked by an experienced shopper who owns a console.
+
+    From the validation split, so no model was trained on it. Raises `CRSError` for a log without such a request.
+    """
+    for request in log.split("valid"):
+        if request.query == "case" and "console" in log.users[request.user].profile and log.n_past(request) >= 8:
+            return request
+    raise CRSError(f"log {log.name!r} has no request like the book's example; use the shipped marketplace.")
+
+
+def headline(name: str, value: float) -> None:
+    """Show a chapter's main metric and record it in the notebook's output, where `headlines` finds it again.
+
+    Raises `CRSError` when `value` is not a finite number.
+    """
+    from IPython.display import display
+
+    value = float(value)
+    if not math.isfinite(value):
+        raise CRSError(f"headline {name!r} is {value}; record a finite number.")
+    display({HEADLINE_MIME: {"name": name, "value": value}, "text/plain": f"{name}: {value:.4g}"}, raw=True)
+
+
+class Whole(pd.DataFrame):
+    """A table that a notebook shows with its long cells uncut."""
+
+    def _repr_html_(self) -> str:
+        with pd.option_context("display.max_colwidth", None):
+            return super()._repr_html_()
+
+    def __repr__(self) -> str:
+        with pd.option_context("display.max_colwidth", None):
+            return super().__repr__()
+
+
+def run_box(chapter: str) -> pd.DataFrame:
+    """Profile -> what it is made for, and what a recorded run of this chapter took and reached ("not run" where none
+    was)."""
+    known = read_json(CHAPTERS, dict, RESTORE).get(chapter, {}) if CHAPTERS.exists() else {}
+    rows = {}
+    for name in PROFILES:
+        run = known.get(name)
+        rows[name] = {
+            "made for": MADE_FOR[name],
+            "minutes": f"{run['minutes']:.1f}" if run else "not run",
+            "memory, MB": f"{run['peak_mb']:.0f}" if run else "",
+            "to expect": ", ".join(f"{k} {v:.3f}" for k, v in run["headlines"].items()) if run else "",
+        }
+    return Whole(pd.DataFrame.from_dict(rows, orient="index").rename_axis("profile"))
+
+
+def check(label: str, answer) -> bool:
+    """Is this the answer to the exercise? Prints the verdict, offline. Numbers may differ by the stated tolerance.
+
+    Raises `CRSError` for an exercise that has no answer to check.
+    """
+    known = read_json(ANSWERS, dict, RESTORE)
+    if label not in known:
+        raise CRSError(f"check: no exercise {label!r}; use one of {', '.join(sorted(known))}.")
+    right = _same(answer, known[label]["answer"], known[label].get("tolerance", 1e-6))
+    print(f"{label}: " + ("right" if right else "not yet. " + known[label]["hint"]))
+    return right
+
+
+def _same(a, b, tolerance: float) -> bool:
+    if isinstance(b, (list, tuple)):
+        try:
+            a = list(a)
+        except TypeError:
+            return False
+        return len(a) == len(b) and all(_same(x, y, tolerance) for x, y in zip(a, b, strict=True))
+    if isinstance(b, (int, float)) and not isinstance(b, bool):
+        try:
+            return math.isclose(float(a), b, rel_tol=tolerance, abs_tol=tolerance)
+        except (TypeError, ValueError):
+            return False
+    return a == b

@@ -1,0 +1,27 @@
+"""Every folder and file of the project that code names. Runs and pages may be written elsewhere; what is read is
+here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# shipped data
+SHIPPED = ROOT / "data" / "marketplace"  # the frozen shop
+CHECKPOINTS = ROOT / "data" / "artifacts"  # the small models that chapters begin with
+
+# the book, and what it tells from
+BOOK = ROOT / "book"
+COLAB = BOOK / "colab"
+RESULTS = BOOK / "results"
+QUICKSTART = RESULTS / "quickstart-laptop.json"
+BENCH = RESULTS / "bench" / "cpu.json"
+CHAPTERS = RESULTS / "chapters.json"  # what the recorded runs of the chapters took and reached
+EXPERIMENTS = RESULTS / "experiments"  # one folder a log and profile
+EVIDENCE = EXPERIMENTS / "marketplace-laptop"  # what the ledger judges by
+
+# made here, not kept
+RUNS = ROOT / "runs"
+TRIED = RUNS / "tried"  # rows of code that was not committed
+BUILD = ROOT / "build"

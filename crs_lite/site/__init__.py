@@ -1,0 +1,1 @@
+"""From notebooks to pages: papermill, Jupyter Book, the copies for class and Colab."""

@@ -1,0 +1,85 @@
+"""Differences between systems over seeds and requests, with their intervals, and the protocol's rule for a verdict; an
+`Entry` is a line of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from crs_lite.errors import CRSError
+from crs_lite.evaluate import Difference
+from crs_lite.study.recorded import Row, Rows, values
+
+SEEDS = 5  # fewer make no verdict
+NOT_RUN = "not run"
+
+
+@dataclass
+class Entry:
+    """One line of the ledger. `effects`: what was compared -> the paired difference (or a description)."""
+
+    id: str
+    claim: str
+    verdict: str = NOT_RUN
+    effects: list[str] = field(default_factory=list)
+    seeds: int = 0
+    commands: list[str] = field(default_factory=list)
+    about: Row | None = None  # a row whose log, profile and size speak for all
+    hardware: list[str] = field(default_factory=list)
+
+
+def hierarchical(differences: Sequence[np.ndarray], n: int = 2000, seed: int = 0) -> Difference:
+    """Mean of paired differences, one array `(m,)` a seed, with its 95 % interval: seeds are drawn with replacement,
+    and within each drawn seed its requests are drawn with replacement (protocol, analysis)."""
+    rng = np.random.default_rng(seed)
+    means = np.empty(n)
+    for i in range(n):
+        drawn = rng.integers(len(differences), size=len(differences))
+        means[i] = np.mean([d[rng.integers(len(d), size=len(d))].mean() for d in (differences[j] for j in drawn)])
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Difference(float(np.mean([d.mean() for d in differences])), float(low), float(high))
+
+
+def difference(
+    a: Sequence[dict[int, Row]], b: Sequence[dict[int, Row]], metric: str, cold: bool = False
+) -> tuple[Difference, int] | None:
+    """Systems `a` minus systems `b` over the seeds both have; several runs of one system at the same start are averaged
+    first. None if there are none. `cold`: on cold starts only. -> (difference, number of seeds)."""
+    per_seed = []
+    for s in sorted({s for of in a for s in of} & {s for of in b for s in of}):
+        ours, theirs = ([of[s] for of in runs if s in of] for runs in (a, b))
+        if len({tuple(r["request_ids"]) for r in (*ours, *theirs)}) > 1:
+            names = f"{ours[0]['row']!r} and {theirs[0]['row']!r}"
+            raise CRSError(f"rows {names}, seed {s}: different requests; run both again.")
+        d = np.mean([values(r, metric) for r in ours], axis=0) - np.mean([values(r, metric) for r in theirs], axis=0)
+        per_seed.append(d[np.array(ours[0]["cold"], dtype=bool)] if cold else d)
+    return (hierarchical(per_seed), len(per_seed)) if per_seed else None
+
+
+def judge(main: Difference, others: Sequence[Difference], sign: int = 1) -> str:
+    """The protocol's verdict: the claim's own metric first, then the others; `sign` is the claimed direction."""
+
+    def shown(d: Difference) -> bool:
+        return d.low > 0 if sign > 0 else d.high < 0
+
+    return "reproduced" if shown(main) else "partly" if any(map(shown, others)) else "not reproduced"
+
+
+def text(label: str, d: Difference) -> str:
+    """`label +0.020 [+0.001, +0.036]`."""
+    return f"{label} {d.mean:+.3f} [{d.low:+.3f}, {d.high:+.3f}]"
+
+
+def commands(e: dict[str, Rows], *names: str) -> list[str]:
+    """What made the rows of these experiments."""
+    return list(dict.fromkeys(row["command"] for name in names for of in e[name].values() for row in of.values()))
+
+
+def enough(entry: Entry, verdict: str | None) -> Entry:
+    """The entry with its verdict, or with how many seeds there are so far."""
+    if verdict is None:
+        return entry
+    entry.verdict = verdict if entry.seeds >= SEEDS else f"{NOT_RUN}: {entry.seeds} of {SEEDS} seeds so far"
+    return entry

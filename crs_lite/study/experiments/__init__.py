@@ -1,0 +1,34 @@
+"""Named experiments, one module a question. Every seed trains its start once, and the arms branch from it.
+
+`book/protocol.md` says what is measured and why; this room is its executable half. An experiment is a function
+`Prepared -> (row name, what makes the row), ...`; a new one is a module here and a line in `EXPERIMENTS`.
+"""
+
+from collections.abc import Callable
+
+from crs_lite.prepared import Prepared
+from crs_lite.study.experiments.arms import arms
+from crs_lite.study.experiments.capacity import capacity
+from crs_lite.study.experiments.lessons import lessons
+from crs_lite.study.experiments.loop import long_loop, loop, temperature
+from crs_lite.study.experiments.main import main
+from crs_lite.study.experiments.mapping import mapping
+from crs_lite.study.experiments.mend import mend
+from crs_lite.study.experiments.noise import noise
+from crs_lite.study.experiments.shared import Made
+from crs_lite.study.experiments.tune import tune, tune_baselines
+
+EXPERIMENTS: dict[str, Callable[[Prepared], Made]] = {
+    "tune": tune,
+    "tune-baselines": tune_baselines,
+    "arms": arms,
+    "loop": loop,
+    "long-loop": long_loop,
+    "temperature": temperature,
+    "main": main,
+    "mapping": mapping,
+    "noise": noise,
+    "mend": mend,
+    "capacity": capacity,
+    "lessons": lessons,
+}

@@ -1,0 +1,178 @@
+"""The stages that train, each a function of a prepared run and the stage before it; finished ones are read, not made.
+
+align -> direct, distil; then the rounds of the loop: split -> explore (RL) -> collect -> consolidate (SFT). `path`
+names what led to a round, so that branches of one start never share a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from crs_lite import evolve, sft
+from crs_lite.files import write_json
+from crs_lite.logs import SearchRequest
+from crs_lite.model import backbones
+from crs_lite.prepared import Prepared
+from crs_lite.ranker import roundtrip
+from crs_lite.tasks import Example, context_to_sid, item_to_sid, reasoned, sid_to_item, specification_to_sid
+from crs_lite.workspace import Stage, named
+
+# -- supervised -------------------------------------------------------------------------------------
+
+
+def align(p: Prepared) -> Stage:
+    """Alignment (paper, alignment pre-training): items and IDs both ways, specifications -> ID, contexts -> ID."""
+    profile = p.profile
+
+    def learn(folder: Path) -> dict:
+        model, codec = _trainable(p, p.fresh), p.codec
+        # The trainer repeats its data for `align_context_epochs`; item pairs must be seen more often than that.
+        repeat = max(1, profile.align_item_epochs // profile.align_context_epochs)
+        # Spelling a title is harder than naming an ID, so it gets half as many lessons again.
+        pairs = item_to_sid(codec) * repeat + sid_to_item(codec) * (repeat + repeat // 2)
+        spec = specification_to_sid(codec, p.teacher.describe, len(p.log.items) * repeat, p.seed)
+        contexts = context_to_sid(codec, p.train, profile.align_reconstruct)
+        log = _taught(p, model, pairs + spec + contexts, profile.align_context_epochs, profile.align_lr)
+        model = backbones.merged(model)
+        backbones.save(folder, model)
+        write_json(folder / "log.json", log)
+        return roundtrip(model, codec, profile.check_items)
+
+    fields = ("align_item_epochs", "align_context_epochs", "align_reconstruct", "align_lr", "batch_tokens", "dtype")
+    depends = {"backbone": p.fresh, **p.context_key, **{f: getattr(profile, f) for f in fields}}
+    return p.work.run("align", depends, learn, together=True)
+
+
+def supervised(
+    p: Prepared,
+    name: str,
+    start: Stage,
+    depends: dict,
+    examples: Callable[[], list[Example]],
+    lr: float,
+    epochs: int | None = None,
+) -> Stage:
+    """A supervised stage from `start` on the training sequences that `examples()` makes; by default the profile's
+    `sft_epochs` times over them."""
+    profile, passes = p.profile, epochs or p.profile.sft_epochs
+
+    def learn(folder: Path) -> dict:
+        model = _trainable(p, start)
+        rows = examples()
+        # A weak model may get nothing right; then there is nothing to learn from.
+        log = _taught(p, model, rows, passes, lr) if rows else []
+        backbones.save(folder, backbones.merged(model))
+        write_json(folder / "log.json", log)
+        return {"examples": len(rows)}
+
+    budgets = {f: getattr(profile, f) for f in ("batch_tokens", "dtype")}
+    key = {"start": start, "lr": lr, "sft_epochs": passes, **p.context_key, **budgets, **depends}
+    return p.work.run(name, key, learn, together=True)
+
+
+def direct(p: Prepared, start: Stage, lr: float | None = None, epochs: int | None = None) -> Stage:
+    """Direct SFT: context -> ID without reasoning, on the same requests as the distilled start, by default at its
+    learning rate."""
+
+    def lessons() -> list[Example]:
+        return context_to_sid(p.codec, p.taught)
+
+    name, n = "direct" + named(lr=lr, epochs=epochs), p.profile.distil_requests
+    return supervised(p, name, start, {"n": n}, lessons, lr or p.profile.distil_lr, epochs)
+
+
+def distil(p: Prepared, start: Stage, epochs: int | None = None) -> Stage:
+    """The distilled start (paper, reasoning SFT): the teacher's reasoning, then the ID."""
+
+    def lessons() -> list[Example]:
+        return reasoned(p.codec, [(r, p.teacher.write(r), r.target) for r in p.taught])
+
+    depends = {"n": p.profile.distil_requests, "bias": asdict(p.teacher.bias)}
+    return supervised(p, "distil" + named(epochs=epochs), start, depends, lessons, p.profile.distil_lr, epochs)
+
+
+# -- one round of the loop --------------------------------------------------------------------------
+
+
+def split(p: Prepared, start: Stage, path: str = "round0") -> Stage:
+    """Which requests of the pool the round's start gets wrong (to explore) and right."""
+
+    def sort(folder: Path) -> dict:
+        rows = evolve.split(backbones.load_model(start.folder), p.codec, p.pool, p.profile)
+        write_json(folder / "split.json", rows)
+        return {name: len(value) for name, value in rows.items()}
+
+    fields = ("collect_requests", "max_reasoning")
+    depends = {"start": start, **p.context_key, **{f: getattr(p.profile, f) for f in fields}}
+    return p.work.run(f"{path}-split", depends, sort)
+
+
+def wrong(p: Prepared, sorted_pool: Stage) -> list[SearchRequest]:
+    """The requests of the pool that `split` found wrong."""
+    return [p.pool[i] for i in sorted_pool.json("split.json", dict[str, list[int]])["wrong"]]
+
+
+def explore(p: Prepared, start: Stage, arm: str = "rgrpo", path: str = "round0", rl_seed: int = 0, **changes) -> Stage:
+    """RL from `start` on what it gets wrong. `rl_seed` > 0 repeats it from the same start with other luck; `changes`
+    are single budgets of `RLConfig`, and the folder is named after them."""
+    sorted_pool = split(p, start, path)
+    config = evolve.rl_config(p.profile, arm, **changes)
+
+    def reinforce(folder: Path) -> dict:
+        model = _trainable(p, start)
+        reference = backbones.load_model(start.folder) if config.kl > 0 else None
+        requests, seed = wrong(p, sorted_pool), p.seed + 1000 * rl_seed
+        history = evolve.explore(model, reference, p.codec, requests, config, seed, folder / "steps.jsonl")
+        backbones.save(folder, backbones.merged(model))
+        return {"wrong": len(requests), "steps": len(history)}
+
+    depends = {"split": sorted_pool, "config": asdict(config), **({"rl_seed": rl_seed} if rl_seed else {})}
+    name = "-".join([path, arm, *([str(rl_seed)] if rl_seed else [])])
+    return p.work.run(name + named(**changes), depends, reinforce, together=True)
+
+
+def collect(p: Prepared, explored: Stage, path: str = "round0", temperature: float | None = None) -> Stage:
+    """Reasoning sampled from the explorer that led to the target: what the next SFT learns from."""
+    profile = p.profile if temperature is None else replace(p.profile, rl_temperature=temperature)
+
+    def gather(folder: Path) -> dict:
+        kept = evolve.collect(backbones.load_model(explored.folder), p.codec, p.pool, profile, p.seed)
+        write_json(folder / "kept.json", kept)
+        return {"kept": len(kept), "of": len(p.pool)}
+
+    depends = {"explored": explored, "samples": profile.collect_samples, "temperature": profile.rl_temperature}
+    return p.work.run(f"{path}-collect", depends, gather)
+
+
+def consolidate(p: Prepared, start: Stage, collected: Stage, name: str) -> Stage:
+    """SFT on what was collected, from `start`: the RL checkpoint, or the SFT one the round began with."""
+
+    def lessons() -> list[Example]:
+        kept = collected.json("kept.json", list[tuple[int, str]])
+        return reasoned(p.codec, [(p.pool[i], text, p.pool[i].target) for i, text in kept])
+
+    return supervised(p, name, start, {"collected": collected}, lessons, p.profile.sft_lr)
+
+
+# -- shared -----------------------------------------------------------------------------------------
+
+
+def _trainable(p: Prepared, start: Stage):
+    """The model of a checkpoint, ready to learn (see `backbones.adapt`)."""
+    return backbones.adapt(backbones.load_model(start.folder), p.profile.lora_rank)
+
+
+def _taught(p: Prepared, model, rows: list[Example], epochs: int, lr: float) -> list[dict]:
+    """`sft.train` with the run's batches, seed and precision: the model changes in place. Returns the losses."""
+    profile = p.profile
+    return sft.train(
+        model,
+        p.tokenizer,
+        rows,
+        epochs=epochs,
+        lr=lr,
+        batch_tokens=profile.batch_tokens,
+        seed=p.seed,
+        dtype=profile.dtype,
+    )

@@ -1,0 +1,141 @@
+"""Stages that survive a kill: each writes one folder with a manifest, or leaves nothing behind.
+
+A stage's key is the hash of everything it depends on (its settings and the keys of the stages before it). A folder
+whose manifest carries the same key is reused; anything else is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from crs_lite.files import read_json, write_json
+from crs_lite.model.distributed import process_number, wait
+
+MANIFEST = "manifest.json"
+
+
+class Manifest(BaseModel):
+    """What a finished stage says of itself. `info`: what its maker wants remembered."""
+
+    model_config = ConfigDict(extra="allow")
+    key: str
+    info: dict[str, Any]
+    minutes: float
+
+
+def versions() -> dict[str, str]:
+    """Library versions that a number may depend on."""
+    return {name: version(name) for name in ("torch", "transformers", "trl", "peft", "faiss-cpu", "tokenizers")}
+
+
+def hardware() -> str:
+    """One line: processor, cores, accelerator."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+        names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+        model = names[0] if names else model
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no accelerator"
+    return f"{model}, {os.cpu_count()} cores{gpu}"
+
+
+def digest(value) -> str:
+    """sha256 of a JSON-able value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def named(**changes) -> str:
+    """How a stage's folder is called after changed budgets: "-lr=0.0001"; "" where all are None, the profile's own."""
+    given = {k: v for k, v in changes.items() if v is not None}
+    short = {k: v if isinstance(v, int | float | str) else digest(asdict(v))[:6] for k, v in given.items()}
+    return "".join(f"-{k}={v}" for k, v in short.items())
+
+
+class Stage:
+    """A finished stage: its folder and what its manifest says."""
+
+    def __init__(self, folder: Path, manifest: Manifest):
+        self.folder, self.key, self.info, self.minutes = folder, manifest.key, manifest.info, manifest.minutes
+
+    def json(self, name: str, model: type = dict):
+        """A JSON file of the stage, checked against `model`. Raises `CRSError` naming the file."""
+        return read_json(self.folder / name, model, f"delete the folder {self.folder} and run again.")
+
+
+class Workspace:
+    """The folder of one run. `run(name, depends, make)` makes a stage or reuses it."""
+
+    def __init__(self, root: Path, seed: int):
+        self.root, self.seed = root, seed
+        self.minutes: dict[str, float] = {}  # of every stage used, made now or before
+
+    def run(self, name: str, depends: dict, make: Callable[[Path], dict | None], together: bool = False) -> Stage:
+        """`make(folder)` fills the folder and returns what the manifest should remember (JSON-able).
+
+        `depends` may hold `Stage`s: their keys stand for them. All random generators are seeded from seed and name.
+        Of several processes the first makes the stage and the others wait, unless it is made `together` (training):
+        then all call `make`, and the first one's folder is kept.
+        """
+        values = {k: v.key if isinstance(v, Stage) else v for k, v in depends.items()}
+        key = digest({"stage": name, "seed": self.seed, "versions": versions(), **values})
+        folder = self.root / name
+        known = read_manifest(folder)
+        wait()  # all have read the same state
+        if not known or known.key != key:
+            if together or process_number() == 0:
+                self._make(folder, {"stage": name, "key": key, "seed": self.seed, "depends": values}, make)
+            wait()
+            known = read_manifest(folder)
+        self.minutes[name] = known.minutes
+        return Stage(folder, known)
+
+    def _make(self, folder: Path, about: dict, make: Callable[[Path], dict | None]) -> None:
+        rank, name = process_number(), folder.name
+        partial = folder.with_name(f"{name}.partial{rank or ''}")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        if rank == 0:
+            print(f"stage {name} ...", flush=True)
+        started = perf_counter()
+        seed_all(int(digest([self.seed, name])[:8], 16))
+        info = make(partial) or {}
+        if rank > 0:  # what the first process made is kept
+            shutil.rmtree(partial)
+            return
+        minutes = (perf_counter() - started) / 60
+        manifest = {**about, "info": info, "minutes": minutes, "versions": versions(), "hardware": hardware()}
+        plain = json.loads(json.dumps(manifest, default=str))  # a stage may depend on, say, a path
+        write_json(partial / MANIFEST, plain, indent=1)
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)  # the one moment at which the stage begins to exist
+        print(f"stage {name}: {minutes:.1f} min", flush=True)
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """A stage's manifest, None if there is none. Raises `CRSError` when it cannot be read."""
+    path = folder / MANIFEST
+    if not path.exists():
+        return None
+    value = read_json(path, dict, f"delete the folder {folder} and run again.")
+    return Manifest.model_validate(value) if {"key", "info", "minutes"} <= set(value) else None
+
+
+def seed_all(seed: int) -> None:
+    """Seed numpy's and torch's global generators."""
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
