@@ -1,36 +1,43 @@
-# make book [PROFILE=smoke]   run every chapter, print the table, build the pages
-# make test                   every test, the page tests in Chromium included
-# make clean                  remove what the two above made (the environment stays)
+# `make` says what there is to make.
 PROFILE ?= smoke
-
-# The first interpreter that runs and is new enough; `make book PYTHON=/path/to/python` picks another.
+# The first interpreter that runs and is new enough; `make PYTHON=/path/to/python ...` picks another.
 version_ok := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11 python,\
 	$(if $(shell $(p) -c "$(version_ok)" 2>/dev/null && echo yes),$(p))))
 
 python := .venv/bin/python
-ready := .venv/.ready
+fast := not slow and not browser and not notebook
 
-.PHONY: book test clean
+.PHONY: help setup check test book format clean
 
-book: $(ready)
+help:
+	@echo "make check                  lint, import contracts, fast tests: about 3 minutes, no browser"
+	@echo "make test                   every test, every notebook at smoke, the page tests in Chromium"
+	@echo "make book [PROFILE=smoke]   run every chapter, print the table, build the pages"
+	@echo "make format                 lay out the code, sort its imports"
+	@echo "make clean                  remove what these made (the environment stays)"
+	@echo "The first of them also makes .venv, about 3 minutes more."
+
+setup:
+	@.ci/setup "$(PYTHON)"
+
+check: setup
+	$(python) -m ruff check
+	$(python) -m ruff format --check
+	$(python) -c "from importlinter.cli import lint_imports_command as c; c()" --no-logo
+	OMP_NUM_THREADS=1 $(python) -m pytest -m "$(fast)" -n 2
+
+test: setup
+	@command -v chromium >/dev/null || { echo "The page tests need Chromium: apt-get install chromium"; exit 1; }
+	OMP_NUM_THREADS=1 $(python) -m pytest -n 2
+
+book: setup
 	@$(python) -m crs_lite book --profile $(PROFILE)
 
-test: $(ready)
-	@command -v chromium >/dev/null || { echo "The page tests need Chromium: apt-get install chromium"; exit 1; }
-	OMP_NUM_THREADS=1 $(python) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+format: setup
+	$(python) -m ruff format
+	$(python) -m ruff check --fix --select I
 
 clean:
-	rm -rf build .pytest_cache .hypothesis
+	rm -rf build .pytest_cache .hypothesis .ruff_cache .import_linter_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
-
-# The stamp is younger than requirements.txt only when everything in it is installed.
-# The .pth line makes `import crs_lite` work in a notebook started from any folder.
-$(ready): requirements.txt
-	@"$(PYTHON)" -c "$(version_ok)" 2>/dev/null || \
-		{ echo "This book needs Python 3.11, 3.12 or 3.13: install one, or name it with make PYTHON=/path/to/python."; exit 1; }
-	@$(python) -c "$(version_ok)" 2>/dev/null || "$(PYTHON)" -m venv --clear .venv || \
-		{ echo "Python could not make a virtual environment: on Debian and Ubuntu, apt-get install python3-venv."; exit 1; }
-	$(python) -m pip install --disable-pip-version-check --no-compile -r requirements.txt
-	@$(python) -c "import sysconfig; open(sysconfig.get_path('purelib') + '/crs_lite_here.pth', 'w').write('$(CURDIR)')"
-	@touch $@

