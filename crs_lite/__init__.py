@@ -25,7 +25,6 @@ from a request to tokens
     sid/                    one item -> one semantic ID of four tokens
         embed               item text -> vector
         kmeans              residual K-means: three codes
-        rqvae               RQ-VAE, for comparison
         codes               three codes and a fourth that separates: the IDs
         report              how good a set of IDs is
     model/                  the language model
@@ -58,6 +57,7 @@ the method
         dense               sentence embeddings
         generative          DSI and LTRGR: query -> ID, no context
         latent              LatentR3: reasoning without words
+        rqvae               RQ-VAE, the other way to make codes
 a run
     workspace               stages that survive a kill
     prepared                what a run needs before anything is trained

@@ -15,6 +15,7 @@ import torch
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
+from crs_lite.errors import CRSError
 from crs_lite.trie import Trie
 
 
@@ -122,9 +123,20 @@ class Trajectories:
     closed: torch.Tensor
     tree: Tree = field(repr=False)
 
+    @property
+    def chosen(self) -> torch.Tensor:
+        """`(B, G, T)`: the tokens the model chose: all real ones but a forced end. What is forced is no action."""
+        return chosen(self.mask, self.closed)
+
     def rows(self, b: int, g: int) -> list[int]:
         """The real tokens of one trajectory."""
         return self.token[b, g][self.mask[b, g]].tolist()
+
+
+def chosen(mask: torch.Tensor, closed: torch.Tensor) -> torch.Tensor:
+    """mask `(B, G, T)` of real tokens, closed `(B, G)` -> mask without the last real token where it was forced."""
+    last = torch.arange(mask.shape[-1], device=mask.device) == mask.sum(-1, keepdim=True) - 1
+    return mask & (closed[..., None] | ~last)
 
 
 def draw(logits: torch.Tensor, temperature: float, generator: torch.Generator | None) -> torch.Tensor:
@@ -205,13 +217,29 @@ def force(tree: Tree, texts: Sequence[Sequence[int]], pad: int) -> Tree:
     return tree
 
 
+def top_in_order(x: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The k largest of x `(..., n)`, of equal ones the first, in their order in x: values, indices `(..., k)`.
+
+    (`torch.topk` breaks ties as it likes, and differently for another k.)
+    """
+    smallest = x.topk(k, dim=-1).values[..., -1:]
+    above, level = x > smallest, x == smallest
+    room = k - above.sum(-1, keepdim=True)
+    keep = above | (level & (level.cumsum(-1) <= room))
+    index = keep.nonzero()[:, -1].view(*x.shape[:-1], k)
+    return x.gather(-1, index), index
+
+
 @torch.no_grad()
 def beam_search(tree: Tree, trie: Trie, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The k best catalogue items of every open branch, by exact log-probability of the whole ID.
 
     -> items, scores `(B, G, k)`, best first; -1 and -inf where the catalogue holds fewer than k items. Scores are
-    full-vocabulary log-probabilities, not renormalised over the allowed tokens. Uses up the tree.
+    full-vocabulary log-probabilities, not renormalised over the allowed tokens. Equal scores stand in the order of the
+    trie, whatever k is. Uses up the tree. Raises `CRSError` when the logits are not finite.
     """
+    if not torch.isfinite(tree.logits).all():
+        raise CRSError("the model's scores are not finite numbers; its weights are damaged: train or fetch it again.")
     b, g, _ = tree.logits.shape
     device = tree.logits.device
     node = torch.zeros(b, g, 1, dtype=torch.long, device=device)
@@ -223,7 +251,7 @@ def beam_search(tree: Tree, trie: Trie, k: int) -> tuple[torch.Tensor, torch.Ten
         logp = logits.gather(-1, token) - logits.logsumexp(-1, keepdim=True)
         total = (score.unsqueeze(-1) + logp).masked_fill(~exists, -torch.inf).flatten(2)
         keep = min(k, total.shape[-1])
-        score, best = total.topk(keep, dim=-1)  # sorted, ties by index
+        score, best = top_in_order(total, keep)  # beams stay in the order of the trie
         parent = best // token.shape[-1]
         node = child.flatten(2).gather(-1, best)
         token = token.flatten(2).gather(-1, best)
@@ -233,7 +261,8 @@ def beam_search(tree: Tree, trie: Trie, k: int) -> tuple[torch.Tensor, torch.Ten
         position = position.gather(2, parent).flatten(1, 2)
         logits = tree.feed(token.flatten(1, 2), visible, position).view(b, g, keep, -1)
         visible, position = tree.visible.view(b, g, keep, -1), tree.position.view(b, g, keep)
-    items = trie.items(node).masked_fill(score == -torch.inf, -1)
+    score, order = score.sort(dim=-1, descending=True, stable=True)
+    items = trie.items(node.gather(-1, order)).masked_fill(score == -torch.inf, -1)
     missing = k - items.shape[-1]
     if missing > 0:
         items = torch.nn.functional.pad(items, (0, missing), value=-1)

@@ -2,7 +2,7 @@
 consolidate by SFT what it gets right.
 
 One round: `split` -> `explore` -> `collect`, then SFT on what was collected (`sft.train`). Each is a plain function of
-a checkpoint and data; `pipeline.py` makes stages of them."""
+a checkpoint and data; `training.py` makes stages of them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def explore(
 ) -> list[dict]:
     """RL on the requests the model gets wrong. The model changes in place; `reference`, the round's start, anchors the
     KL."""
-    vocab = rl.Vocabulary(codec.pad, codec.end_think, codec.sid_ids)
+    vocab = rl.Vocabulary.of(codec)
     examples = [(codec.prompt(r), r.target) for r in wrong]
     return rl.train(model, reference, examples, Trie.build(codec.sid_ids), vocab, config, seed, log_file)
 
@@ -68,7 +68,8 @@ def explore(
 def collect(
     model: PreTrainedModel, codec: Codec, requests: Sequence[SearchRequest], profile: Profile, seed: int
 ) -> list[tuple[int, str]]:
-    """Sampled reasoning whose prediction is correct: (row number, reasoning), at most one per request.
+    """Sampled reasoning that is well formed and whose prediction is correct: (row number, reasoning), at most one per
+    request.
 
     Several correct trajectories of one request differ in luck more than in truth; one drawn at random is kept.
     """
@@ -85,7 +86,7 @@ def collect(
     )
     kept = []
     for row, (request, thoughts) in enumerate(zip(requests, drawn, strict=True)):
-        good = sorted({text for text, item, closed in thoughts if item == request.target and closed and text})
+        good = sorted({text for text, item, formed in thoughts if item == request.target and formed and text})
         if good:
             kept.append((row, good[rng.integers(len(good))]))
     return kept

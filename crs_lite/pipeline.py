@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from time import perf_counter
 
 import numpy as np
+import torch
 
 from crs_lite.files import read_json_lines
 from crs_lite.prepared import Prepared
@@ -64,6 +65,7 @@ def run(p: Prepared, command: str = "", commit: str | None = None) -> dict:
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "versions": versions(),
         "hardware": hardware(),
+        "threads": torch.get_num_threads(),
         "minutes": sum(p.work.minutes.values()),  # of all stages this run used, whenever they were made
         "minutes_this_call": (perf_counter() - started) / 60,
         "parameters": p.fresh.info,

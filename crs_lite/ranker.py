@@ -87,7 +87,8 @@ def sample_thoughts(
     batch: int,
     seed: int,
 ) -> list[list[tuple[str, int, bool]]]:
-    """n sampled trajectories per request, each judged by its own beam: (reasoning, first item, closed by itself)."""
+    """n sampled trajectories per request, each judged by its own beam: (reasoning, first item, well formed: closed by
+    the model itself, with no ID or control token inside)."""
     trie = Trie.build(codec.sid_ids).to(model.device)
     generator = torch.Generator(model.device).manual_seed(seed)
     out: list[list[tuple[str, int, bool]]] = []
@@ -95,10 +96,10 @@ def sample_thoughts(
         prompts = [codec.prompt(r) for r in requests[start : start + batch]]
         drawn = sample(plant(model, prompts, codec.pad), n, codec.end_think, max_reasoning, temperature, generator)
         items, _ = beam_search(drawn.tree, trie, 4)
+        formed = drawn.closed & ~(torch.isin(drawn.token, codec.not_words(drawn.token.device)) & drawn.mask).any(-1)
         for b in range(len(prompts)):
-            out.append(
-                [(codec.decode(drawn.rows(b, g)[:-1]), int(items[b, g, 0]), bool(drawn.closed[b, g])) for g in range(n)]
-            )
+            rows = [codec.decode(drawn.rows(b, g)[:-1]) for g in range(n)]
+            out.append(list(zip(rows, items[b, :, 0].tolist(), formed[b].tolist(), strict=True)))
     return out
 
 

@@ -29,10 +29,12 @@ from crs_lite.errors import CRSError
 from crs_lite.files import write_json_lines
 from crs_lite.model.distributed import n_processes, process_mean, process_number
 from crs_lite.model.precision import Precision
+from crs_lite.tasks import Codec
 from crs_lite.trie import Trie
 
 Arm = Literal["grpo", "rgrpo", "beam_top1"]
 Loss = Literal["grpo", "dapo", "dr_grpo"]
+SKIPPED = 20  # float16 steps that may overflow in a row
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,18 @@ class RLConfig:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The few ids the loop needs. `sid (N, 4)`: token ids of every item, row = item."""
+    """The few ids the loop needs. `sid (N, 4)`: token ids of every item, row = item; `control`: tokens that have no
+    place inside reasoning."""
 
     pad: int
     end_think: int
     sid: np.ndarray
+    control: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, codec: Codec) -> Vocabulary:
+        """The vocabulary of a codec."""
+        return cls(codec.pad, codec.end_think, codec.sid_ids, (codec.bos, codec.eos, codec.pad, codec.think))
 
     @cached_property
     def _item(self) -> dict[tuple[int, ...], int]:
@@ -83,12 +92,13 @@ class Vocabulary:
 
 @dataclass
 class Rollout:
-    """What one step learns from. completion, mask, old_logprob `(B, G, C)`; parts: name -> `(B, G)`; advantage `(B,
-    G)`."""
+    """What one step learns from. completion, mask, chosen, old_logprob `(B, G, C)`; parts: name -> `(B, G)`; advantage
+    `(B, G)`. `mask`: the token is there; `chosen`: the policy chose it, so it is an action and carries loss."""
 
     prompts: list[list[int]]
     completion: torch.Tensor
     mask: torch.Tensor
+    chosen: torch.Tensor
     old_logprob: torch.Tensor
     parts: dict[str, np.ndarray]
     reward: np.ndarray
@@ -109,20 +119,25 @@ def rollout(
     model.eval()
     tree = plant(model, prompts, vocab.pad)
     drawn = sample(tree, config.group, vocab.end_think, config.max_reasoning, config.temperature, generator)
-    completion, mask, logprob = drawn.token, drawn.mask, drawn.logprob
-    thoughts = (completion * mask).cpu().numpy()
-    clean = ~np.isin(thoughts, vocab.sid).any(-1)
+    completion, mask, chosen, logprob = drawn.token, drawn.mask, drawn.chosen, drawn.logprob
+    clean = is_clean(completion, mask, vocab).cpu().numpy()
     about = mask.sum(-1).cpu().numpy(), drawn.closed.cpu().numpy(), clean  # each (B, G)
     if config.arm == "grpo":
         answer, answer_logprob = sample_answer(drawn.tree, vocab.sid.shape[1], config.temperature, generator)
-        completion, mask, logprob = _append(completion, mask, logprob, answer, answer_logprob)
+        completion, mask, chosen, logprob = _append(completion, mask, chosen, logprob, answer, answer_logprob)
         ranked = vocab.items_of(answer.cpu().numpy())[..., None]  # a list of one, (B, G, 1)
     else:
         ranked = beam_search(drawn.tree, trie, config.beams)[0].cpu().numpy()  # (B, G, K)
     parts = list_parts(ranked, targets[:, None], *about, vocab, config)
     reward = R.total_reward(parts, config.reward)
     advantage, informative = R.group_advantage(reward, scale=config.scale_advantage)
-    return Rollout(prompts, completion, mask, logprob, parts, reward, advantage, informative)
+    return Rollout(prompts, completion, mask, chosen, logprob, parts, reward, advantage, informative)
+
+
+def is_clean(token: torch.Tensor, mask: torch.Tensor, vocab: Vocabulary) -> torch.Tensor:
+    """token, mask `(..., T)` -> `(...)`: no ID token and no control token inside the reasoning (its end is none)."""
+    bad = torch.as_tensor([*np.unique(vocab.sid).tolist(), *vocab.control], device=token.device)
+    return ~(torch.isin(token, bad) & mask).any(-1)
 
 
 def list_parts(
@@ -166,12 +181,13 @@ def sample_answer(tree, depth: int, temperature: float, generator) -> tuple[torc
     return torch.stack(tokens, -1), torch.stack(logprobs, -1)
 
 
-def _append(completion, mask, logprob, answer, answer_logprob):
+def _append(completion, mask, chosen, logprob, answer, answer_logprob):
     """Put the answer right behind each ragged completion: `(B, G, C)` -> `(B, G, C + 4)`."""
     extra = answer.shape[-1]
     at = mask.sum(-1, keepdim=True) + torch.arange(extra, device=mask.device)
-    completion, mask, logprob = (pad_tensor(t, (0, extra)) for t in (completion, mask, logprob))
-    return completion.scatter(-1, at, answer), mask.scatter(-1, at, True), logprob.scatter(-1, at, answer_logprob)
+    completion, mask, chosen, logprob = (pad_tensor(t, (0, extra)) for t in (completion, mask, chosen, logprob))
+    mask, chosen = mask.scatter(-1, at, True), chosen.scatter(-1, at, True)
+    return completion.scatter(-1, at, answer), mask, chosen, logprob.scatter(-1, at, answer_logprob)
 
 
 def packed_logprobs(
@@ -215,7 +231,7 @@ def packed_logprobs(
 
 
 def token_weight(mask: torch.Tensor, config: RLConfig, longest: int) -> torch.Tensor:
-    """How much each token counts in the loss: mask `(B, G, C)` -> weights `(B, G, C)`, 0 where masked.
+    """How much each token counts in the loss: mask `(B, G, C)` of chosen tokens -> weights `(B, G, C)`, 0 elsewhere.
 
     grpo: every trajectory counts the same, so a token of a long one counts less (DeepSeekMath). dapo: every token of
     the step counts the same. dr_grpo: every token counts 1 / `longest`, whatever its trajectory's length.
@@ -266,7 +282,7 @@ def update(
     advantage = torch.as_tensor(roll.advantage, dtype=torch.float32, device=device)
     longest = config.max_reasoning + (vocab.sid.shape[1] if config.arm == "grpo" else 0)
     # Silent groups count in the weights, so a step with few informative groups is a small step; they cost no time.
-    weight = token_weight(roll.mask, config, longest)
+    weight = token_weight(roll.chosen, config, longest)
     rows = torch.as_tensor(np.flatnonzero(roll.informative | config.kl_on_silent_groups), device=device)
     prompts = [roll.prompts[int(i)] for i in rows]
     completion, mask, old, weight = (t[rows] for t in (roll.completion, roll.mask, roll.old_logprob, weight))
@@ -279,7 +295,7 @@ def update(
     if reference is not None and config.kl > 0 and len(rows):
         with torch.no_grad():
             reference_logprob = logprobs(reference)
-    model.train()
+    model.eval()  # dropout would make the policy that learns another one than the policy that acted
     logs = {"kl": 0.0, "clipped": 0.0}
     for _ in range(config.inner_epochs):
         if len(rows):
@@ -308,19 +324,22 @@ def train(
     """The loop. examples: (prompt ids, target item); each epoch visits them in a new order. Returns one row a step.
 
     Under several processes each takes its share of a step's prompts, which must divide evenly; rows speak of that
-    share. Raises `CRSError` when they do not.
+    share. Raises `CRSError` when they do not, when there is no example, and at the first step whose gradient is not
+    finite (in float16, whose steps are skipped when they overflow, at the 20th in a row).
     """
     rank, n = process_number(), n_processes()
     if config.prompts % n:
         raise CRSError(
             f"{config.prompts} prompts a step cannot be shared by {n} processes; make rl_prompts a multiple of {n}."
         )
+    if not examples:
+        raise CRSError("RL has no example to learn from; explore requests that the model gets wrong.")
     rng = np.random.default_rng(seed)
     generator = torch.Generator(model.device).manual_seed(seed + rank)
     precision = Precision(config.dtype, model.device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=0.0)
     queue: list[int] = []
-    history = []
+    history, skipped = [], 0
     trie = trie.to(model.device)
     for step in tqdm(range(config.steps), desc=f"RL ({config.arm})", mininterval=5, disable=rank > 0):
         while len(queue) < config.prompts:
@@ -331,6 +350,9 @@ def train(
         roll = rollout(model, [p for p, _ in batch], np.array([t for _, t in batch]), trie, vocab, config, generator)
         rolled = perf_counter()
         logs = update(model, reference, optimizer, roll, vocab, config, precision)
+        skipped = 0 if np.isfinite(logs["grad_norm"]) else skipped + 1
+        if skipped >= (SKIPPED if config.dtype == "float16" else 1):
+            raise CRSError(f"RL step {step}: the gradient is not finite; lower rl_lr or begin from a sound checkpoint.")
         row = {
             "step": step,
             "reward": float(roll.reward.mean()),

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
+from crs_lite.errors import CRSError
 from crs_lite.model.precision import best_dtype
 from crs_lite.tasks import Example, token_batches
 
@@ -110,6 +111,9 @@ class TokenBudgetTrainer(SFTTrainer):
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """`masked_loss` over all labels of the optimiser step."""
         total, n, outputs = masked_loss(model, inputs["input_ids"], inputs["labels"])
+        if not torch.isfinite(total):
+            step = self.state.global_step
+            raise CRSError(f"SFT step {step}: the loss is not finite; lower the learning rate or check the start.")
         if num_items_in_batch is None:
             loss = total / n
         else:  # labels of the whole optimiser step, over all processes, whose gradients are then averaged

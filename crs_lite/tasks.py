@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
 
 from crs_lite.context import Context, ContextBuilder, escape, item_context
 from crs_lite.logs import SearchLog, SearchRequest
@@ -59,6 +60,12 @@ class Codec:
         names = self.sids.tokens()
         table = dict(zip(names, token_ids(self.tokenizer, names), strict=True))
         return np.array([[table[t] for t in self.sids.tokens_of(i)] for i in range(len(self.log.items))])
+
+    def not_words(self, device: torch.device | str = "cpu") -> torch.Tensor:
+        """The tokens that have no place inside reasoning: ID tokens, and control tokens but for its end."""
+        return torch.as_tensor(
+            [*np.unique(self.sid_ids).tolist(), self.bos, self.eos, self.pad, self.think], device=device
+        )
 
     def context(self, request: SearchRequest) -> Context:
         """The request's context within the token budget."""

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from crs_lite import evolve, sft
-from crs_lite.files import write_json
+from crs_lite.files import write_json, write_json_lines
 from crs_lite.logs import SearchRequest
 from crs_lite.model import backbones
 from crs_lite.prepared import Prepared
@@ -120,9 +120,16 @@ def explore(p: Prepared, start: Stage, arm: str = "rgrpo", path: str = "round0",
     config = evolve.rl_config(p.profile, arm, **changes)
 
     def reinforce(folder: Path) -> dict:
+        requests, seed = wrong(p, sorted_pool), p.seed + 1000 * rl_seed
+        if not requests:
+            print(
+                f"{path}: nothing of the pool is wrong, so there is nothing to explore; the round begins where it ends"
+            )
+            backbones.save(folder, backbones.load_model(start.folder))
+            write_json_lines(folder / "steps.jsonl", [])
+            return {"wrong": 0, "steps": 0}
         model = _trainable(p, start)
         reference = backbones.load_model(start.folder) if config.kl > 0 else None
-        requests, seed = wrong(p, sorted_pool), p.seed + 1000 * rl_seed
         history = evolve.explore(model, reference, p.codec, requests, config, seed, folder / "steps.jsonl")
         backbones.save(folder, backbones.merged(model))
         return {"wrong": len(requests), "steps": len(history)}

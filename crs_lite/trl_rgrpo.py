@@ -71,6 +71,8 @@ class RGRPORollout:
             "logprobs": logprobs,
             "ranked": items.flatten(0, 1).tolist(),
             "closed": closed,
+            # A forced end is no action: it carries no loss.
+            "env_mask": [[1] * (len(c) - 1) + [int(done)] for c, done in zip(completions, closed, strict=True)],
         }
 
     def _by_tree(self, model: PreTrainedModel, ids: list[list[int]], trainer) -> tuple[list, list, list, Tree]:
@@ -110,7 +112,7 @@ def list_reward(vocab: Vocabulary, config: RLConfig) -> Callable[..., list[float
     """TRL's reward function: the same parts, with the same weights, as in our own loop."""
 
     def reward(completion_ids, ranked, closed, target, **_) -> list[float]:
-        clean = np.array([not np.isin(ids, vocab.sid).any() for ids in completion_ids])
+        clean = np.array([not np.isin(ids, [*vocab.sid.ravel(), *vocab.control]).any() for ids in completion_ids])
         tokens = np.array([len(ids) for ids in completion_ids])
         parts = list_parts(np.array(ranked), np.array(target), tokens, np.array(closed), clean, vocab, config)
         return total_reward(parts, config.reward).tolist()

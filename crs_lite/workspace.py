@@ -119,6 +119,7 @@ class Workspace:
             return
         minutes = (perf_counter() - started) / 60
         manifest = {**about, "info": info, "minutes": minutes, "versions": versions(), "hardware": hardware()}
+        manifest["threads"] = torch.get_num_threads()  # another number of them may change the last bits
         plain = json.loads(json.dumps(manifest, default=str))  # a stage may depend on, say, a path
         write_json(partial / MANIFEST, plain, indent=1)
         shutil.rmtree(folder, ignore_errors=True)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from crs_lite.decode import beam_search, draw, force, plant, sample
 from crs_lite.errors import CRSError
-from crs_lite.trie import CatalogueLogits, Trie, prefix_allowed_tokens_fn
+from crs_lite.study.stock import CatalogueLogits, prefix_allowed_tokens_fn
+from crs_lite.trie import Trie
 
 END, PAD = 3, 0
 

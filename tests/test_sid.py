@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from crs_lite.errors import CRSError
 from crs_lite.logs import Item, SearchLog
+from crs_lite.baselines.rqvae import RQVAE
 from crs_lite.sid import (
-    RQVAE,
     ResidualKMeans,
     SemanticIDs,
     embed,

@@ -81,7 +81,7 @@ def test_trl_and_our_loop_have_the_same_gradient(system, loss):
 
     mine = packed_logprobs(model, prompts, roll.completion, roll.mask, vocab.pad)
     other = packed_logprobs(reference, prompts, roll.completion, roll.mask, vocab.pad).detach()
-    weight = token_weight(roll.mask, config, config.max_reasoning)
+    weight = token_weight(roll.chosen, config, config.max_reasoning)
     advantage = torch.as_tensor(roll.advantage, dtype=torch.float32)
     policy_loss(mine, mine.detach(), other, advantage, weight, config)[0].backward()
 

@@ -44,12 +44,12 @@ def recorded_rollout(loss: str) -> tuple[Rollout, RLConfig]:
     advantage[2] = 0
     heard = np.array([True, True, False, True])
     config = RLConfig(loss=loss, group=4, kl=0.1, kl_on_silent_groups=True, max_grad_norm=1e9)
-    return Rollout(prompts, completion, mask, torch.zeros(4, 4, 7), {}, advantage, advantage, heard), config
+    return Rollout(prompts, completion, mask, mask, torch.zeros(4, 4, 7), {}, advantage, advantage, heard), config
 
 
 def share(roll: Rollout, rank: int, n: int) -> Rollout:
     rows = slice(rank, None, n)
-    tensors = (getattr(roll, name)[rows] for name in ("completion", "mask", "old_logprob"))
+    tensors = (getattr(roll, name)[rows] for name in ("completion", "mask", "chosen", "old_logprob"))
     return Rollout(roll.prompts[rows], *tensors, {}, roll.reward[rows], roll.advantage[rows], roll.informative[rows])
 
 

@@ -135,7 +135,10 @@ def merged(model) -> PreTrainedModel:
 
 
 def save(folder: Path, model: PreTrainedModel, tokenizer=None) -> None:
-    """Weights as safetensors plus config (and tokenizer files), loadable with the Auto classes alone."""
+    """Weights as safetensors plus config (and tokenizer files), loadable with the Auto classes alone. Raises `CRSError`
+    when a weight is not a finite number: such a checkpoint would be used without a word."""
+    if name := not_finite(model):
+        raise CRSError(f"{folder}: the weights {name} are not finite, so nothing is saved; lower the learning rate.")
     model.save_pretrained(folder)
     if tokenizer is not None:
         tokenizer.save_pretrained(folder)
@@ -150,9 +153,15 @@ def load_model(folder: str | Path, device: str | None = None) -> PreTrainedModel
     """A model in evaluation mode, by default on the accelerator if there is one. Raises `CRSError` naming the folder
     when it is missing or damaged."""
     try:
-        model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="sdpa", dtype=torch.float32)
+        model, report = AutoModelForCausalLM.from_pretrained(
+            folder, attn_implementation="sdpa", dtype=torch.float32, output_loading_info=True
+        )
     except Exception as e:  # the libraries below raise many kinds; the reader needs one sentence
         raise _unreadable(folder, e) from None
+    if missing := sorted(report["missing_keys"]):
+        raise _unreadable(folder, f"{len(missing)} tensors are missing, {missing[0]} among them")
+    if name := not_finite(model):
+        raise _unreadable(folder, f"the weights {name} are not finite")
     return model.eval().to(device or accelerator())
 
 
@@ -169,7 +178,12 @@ def load(folder: str | Path):
     return load_model(folder), load_tokenizer(folder)
 
 
-def _unreadable(folder: str | Path, e: Exception) -> CRSError:
+def not_finite(model: PreTrainedModel) -> str | None:
+    """The name of the first weights that hold NaN or infinity, None when all are sound."""
+    return next((name for name, p in model.named_parameters() if not torch.isfinite(p).all()), None)
+
+
+def _unreadable(folder: str | Path, e: Exception | str) -> CRSError:
     first = (str(e).strip().splitlines() or [type(e).__name__])[0]
     return CRSError(
         f"{folder}: cannot load this checkpoint ({first[:160]}); delete the folder and run the stage again."

@@ -6,6 +6,5 @@ Nothing here knows about requests; the trie, the tokenizer and the tasks build o
 from crs_lite.sid.codes import SemanticIDs, random_ids
 from crs_lite.sid.embed import item_embeddings, item_text, load_embedder
 from crs_lite.sid.kmeans import ResidualKMeans
-from crs_lite.sid.rqvae import RQVAE
 
-__all__ = ["RQVAE", "ResidualKMeans", "SemanticIDs", "item_embeddings", "item_text", "load_embedder", "random_ids"]
+__all__ = ["ResidualKMeans", "SemanticIDs", "item_embeddings", "item_text", "load_embedder", "random_ids"]

@@ -11,17 +11,36 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from crs_lite.errors import CRSError
 from crs_lite.files import read_arrays, read_json, write_arrays, write_json
 from crs_lite.sid.kmeans import SIZES, ResidualKMeans
-from crs_lite.sid.rqvae import RQVAE
 
 LETTERS = "abcd"
 HEADROOM = 8  # spare `d` tokens, so that items added after training still have a token of the vocabulary
 SID_PATTERN = re.compile(r"<a_(\d+)><b_(\d+)><c_(\d+)><d_(\d+)>")  # for finding IDs inside longer text
+
+
+class Quantiser(Protocol):
+    """What gives item vectors `(n, d)` their three codes `(n, 3)`; `kind` is its name in files."""
+
+    kind: str
+    sizes: tuple[int, ...]
+
+    def fit_encode(self, x: np.ndarray) -> np.ndarray:
+        """Learn the codebooks from x, and its codes."""
+        ...
+
+    def encode(self, x: np.ndarray) -> np.ndarray:
+        """Codes of other vectors by the same codebooks."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write it; `load(folder)` of its class reads it."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +55,7 @@ class SemanticIDs:
 
     codes: np.ndarray
     sizes: tuple[int, int, int, int]
-    quantiser: ResidualKMeans | RQVAE | None = None
+    quantiser: Quantiser | None = None
     build_seconds: float | None = None
 
     def __post_init__(self):
@@ -59,7 +78,7 @@ class SemanticIDs:
         cls,
         three: np.ndarray,
         sizes: tuple[int, ...],
-        quantiser: ResidualKMeans | RQVAE | None = None,
+        quantiser: Quantiser | None = None,
         build_seconds: float | None = None,
         headroom: int = HEADROOM,
     ) -> SemanticIDs:
@@ -78,7 +97,7 @@ class SemanticIDs:
         sizes: tuple[int, ...] = SIZES,
         seed: int = 0,
         headroom: int = HEADROOM,
-        quantiser: ResidualKMeans | RQVAE | None = None,
+        quantiser: Quantiser | None = None,
     ) -> SemanticIDs:
         """IDs of item vectors `(N, d)`, row = item id, by residual K-means or another untrained `quantiser`.
 
@@ -148,18 +167,19 @@ class SemanticIDs:
             self.quantiser.save(folder)
 
     @classmethod
-    def load(cls, folder: Path) -> SemanticIDs:
-        """Read what `save` wrote. Raises `CRSError` for missing, damaged or contradictory files."""
+    def load(cls, folder: Path, quantiser: type = ResidualKMeans) -> SemanticIDs:
+        """Read what `save` wrote; `quantiser`: the class that made the codes, if not K-means. Raises `CRSError` for
+        missing, damaged or contradictory files."""
         arrays, _ = read_arrays(folder / "sids.safetensors")
-        about = read_json(folder / "sids.json", dict, "build the codes again.")
+        path, again = folder / "sids.json", "build the codes again."
+        about = read_json(path, dict, again)
         try:
             codes, sizes, kind = arrays["codes"].astype(np.int64), tuple(about["sizes"]), about["quantiser"]
         except (KeyError, TypeError) as e:
-            raise CRSError(f"{folder / 'sids.json'}: damaged ({e!r}); build the codes again.") from None
-        loaders = {None: lambda _: None, ResidualKMeans.kind: ResidualKMeans.load, RQVAE.kind: RQVAE.load}
-        if kind not in loaders:
-            raise CRSError(f"{folder / 'sids.json'}: unknown quantiser {kind!r}; build the codes again.")
-        return cls(codes, sizes, loaders[kind](folder))
+            raise CRSError(f"{path}: damaged ({e!r}); {again}") from None
+        if kind not in (None, quantiser.kind):
+            raise CRSError(f"{path}: made by the quantiser {kind!r}, not {quantiser.kind!r}; {again}")
+        return cls(codes, sizes, quantiser.load(folder) if kind else None)
 
 
 def random_ids(n: int, sizes: tuple[int, ...] = SIZES, seed: int = 0, headroom: int = HEADROOM) -> SemanticIDs:

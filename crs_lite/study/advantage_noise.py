@@ -52,7 +52,7 @@ def measure(
     however often they are asked, so `rgrpo` and `beam_top1` have no variance within.
     """
     model.eval()
-    trie, vocab = Trie.build(codec.sid_ids).to(model.device), Vocabulary(codec.pad, codec.end_think, codec.sid_ids)
+    trie, vocab = Trie.build(codec.sid_ids).to(model.device), Vocabulary.of(codec)
     generator = torch.Generator(model.device).manual_seed(seed)
     hits, lists = [], []
     for start in range(0, len(requests), batch):

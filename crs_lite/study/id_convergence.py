@@ -6,12 +6,13 @@ from __future__ import annotations
 import numpy as np
 
 from crs_lite import sft
+from crs_lite.baselines.rqvae import RQVAE
 from crs_lite.context import item_context
 from crs_lite.logs import SearchLog
 from crs_lite.model import backbones
 from crs_lite.profiles import Profile
 from crs_lite.ranker import roundtrip
-from crs_lite.sid import RQVAE, SemanticIDs, random_ids
+from crs_lite.sid import SemanticIDs, random_ids
 from crs_lite.sid.report import report
 from crs_lite.tasks import Codec, item_to_sid, sid_to_item
 

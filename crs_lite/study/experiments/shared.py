@@ -101,8 +101,8 @@ def learned(p: Prepared, scored: dict, stage: Stage, **about) -> Row:
         "stage_minutes": stage.minutes,
     }
     steps = stage.folder / "steps.jsonl"
-    if steps.exists():
-        history = read_json_lines(steps, f"delete {stage.folder} and run again.")
+    history = read_json_lines(steps, f"delete {stage.folder} and run again.") if steps.exists() else []
+    if history:
         group = p.profile.rl_prompts * p.profile.rl_group
         row["rl_tokens"] = int(sum(r["tokens"] for r in history) * group)  # sampled, over the whole stage
         row["steps"] = {key: [round(r[key], 5) for r in history] for key in history[0] if key != "step"}
