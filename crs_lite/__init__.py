@@ -57,6 +57,7 @@ the method
         dense               sentence embeddings
         generative          DSI and LTRGR: query -> ID, no context
         latent              LatentR3: reasoning without words
+        counting            a dozen weights over counted facets: no language model
         rqvae               RQ-VAE, the other way to make codes
 a run
     workspace               stages that survive a kill

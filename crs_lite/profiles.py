@@ -96,6 +96,11 @@ PROFILES: dict[str, Profile] = {
         align_context_epochs=6, train_requests=100_000, distil_requests=12_000, rl_steps=600, rl_prompts=32,
         collect_requests=12_000, eval_requests=0, eval_batch=256, minutes="unknown: never run",
     ),
+    # The second edition's rows: the laptop's model, all requests of the large log, hours a seed.
+    "long": replace(
+        _LAPTOP, name="long", train_requests=100_000, align_context_epochs=1, distil_requests=0, max_reasoning=128,
+        valid_requests=3000, eval_requests=4000, minutes="hours",
+    ),
 }  # fmt: skip
 
 

@@ -39,6 +39,11 @@ def _marketplace(world: Path | None = None) -> Opened:
     return Opened(log, truth, embeddings if embeddings.exists() else None)
 
 
+def _marketplace_large() -> Opened:
+    log, truth = marketplace.generate_large()
+    return Opened(log, truth, SHIPPED / "embeddings.safetensors")  # the same items
+
+
 def _amazon2023(reviews: Path, meta: Path) -> Opened:
     log, what_it_did = amazon2023.load_with_report(reviews, meta)
     print(what_it_did)
@@ -47,6 +52,7 @@ def _amazon2023(reviews: Path, meta: Path) -> Opened:
 
 FORMATS: dict[str, Format] = {
     "marketplace": Format(_marketplace, {"world": "folder of a generated marketplace (default: the shipped one)"}),
+    "marketplace-large": Format(_marketplace_large, {}),  # made in seconds, not shipped
     "amazon2023": Format(
         _amazon2023,
         {"reviews": "reviews file (.jsonl or .jsonl.gz)", "meta": "metadata file (.jsonl or .jsonl.gz)"},

@@ -11,7 +11,6 @@ from crs_lite.errors import CRSError
 from crs_lite.files import read_json
 from crs_lite.logs import SearchLog, SearchRequest
 from crs_lite.paths import CHAPTERS
-from crs_lite.profiles import PROFILES
 
 ANSWERS = Path(__file__).with_name("answers.json")
 HEADLINE_MIME = "application/x-crs-headline+json"  # how a recorded metric stands in a notebook's output
@@ -60,7 +59,7 @@ def run_box(chapter: str) -> pd.DataFrame:
     was)."""
     known = read_json(CHAPTERS, dict, RESTORE).get(chapter, {}) if CHAPTERS.exists() else {}
     rows = {}
-    for name in PROFILES:
+    for name in MADE_FOR:
         run = known.get(name)
         rows[name] = {
             "made for": MADE_FOR[name],

@@ -2,6 +2,27 @@
 
 from crs_lite.marketplace.truth import HIDEABLE, Truth
 from crs_lite.marketplace.utility import Weights
-from crs_lite.marketplace.world import FROZEN_SHA256, N_ITEMS, N_USERS, generate, load, save
+from crs_lite.marketplace.world import (
+    FROZEN_SHA256,
+    LARGE_SHA256,
+    N_ITEMS,
+    N_USERS,
+    generate,
+    generate_large,
+    load,
+    save,
+)
 
-__all__ = ["FROZEN_SHA256", "HIDEABLE", "N_ITEMS", "N_USERS", "Truth", "Weights", "generate", "load", "save"]
+__all__ = [
+    "FROZEN_SHA256",
+    "HIDEABLE",
+    "LARGE_SHA256",
+    "N_ITEMS",
+    "N_USERS",
+    "Truth",
+    "Weights",
+    "generate",
+    "generate_large",
+    "load",
+    "save",
+]

@@ -17,24 +17,43 @@ from crs_lite.marketplace.utility import FROZEN_WEIGHTS, TASTES, Utility, Weight
 
 N_ITEMS, N_USERS = 1000, 3600
 FROZEN_SHA256 = "519103c23130f8ef556d474b41fff734bd9bf3de891300fc8693cb11ee8feb1b"
+# The second frozen log: six times as many requests of other shoppers, made when it is asked for.
+LARGE_USERS, LARGE_CROWD = 24_000, 1
+LARGE_SHA256 = "2dadd70f92f7bd52fa02e734df09d20dbff9555a230ebac8d9ebb06aa2c1aedb"
+NAMES = {
+    (0, N_ITEMS, N_USERS, 0): "marketplace",
+    (0, N_ITEMS, LARGE_USERS, LARGE_CROWD): "marketplace-large",
+}
 
 
 def generate(
-    seed: int = 0, n_items: int = N_ITEMS, n_users: int = N_USERS, weights: Weights = FROZEN_WEIGHTS
+    seed: int = 0, n_items: int = N_ITEMS, n_users: int = N_USERS, weights: Weights = FROZEN_WEIGHTS, crowd: int = 0
 ) -> tuple[SearchLog, Truth]:
     """A shop of `n_items` items and `n_users` shoppers; the defaults give the frozen one.
 
-    About 6 requests a user, split by time. Generation takes time proportional to requests x items.
+    About 6 requests a user, split by time. Another `crowd` is other shoppers of the same shop: the items of a seed do
+    not depend on it. Generation takes time proportional to requests x items.
     """
     if n_items < 100 or n_users < 1:
         raise CRSError(f"a marketplace of {n_items} items and {n_users} users is too small; use at least 100 and 1.")
     items = make_items(np.random.default_rng((seed, 0)), n_items)
-    users, tastes = make_users(np.random.default_rng((seed, 1)), n_users)
+    others = (crowd,) if crowd else ()
+    users, tastes = make_users(np.random.default_rng((seed, 1, *others)), n_users)
     thetas = np.array([theta_index(t) for t in tastes])
-    frozen = (seed, n_items, n_users, weights) == (0, N_ITEMS, N_USERS, FROZEN_WEIGHTS)
-    name = "marketplace" if frozen else f"marketplace-{seed}-{n_items}-{n_users}"
-    log = make_log(np.random.default_rng((seed, 2)), name, items, users, thetas, Utility(items, weights))
+    name = NAMES.get((seed, n_items, n_users, crowd)) if weights == FROZEN_WEIGHTS else None
+    name = name or f"marketplace-{'-'.join(map(str, (seed, n_items, n_users, *others)))}"
+    log = make_log(np.random.default_rng((seed, 2, *others)), name, items, users, thetas, Utility(items, weights))
     return log, Truth(log, tastes, weights)
+
+
+def generate_large() -> tuple[SearchLog, Truth]:
+    """The second frozen log, in seconds. Raises `CRSError` when it does not come out as frozen."""
+    log, truth = generate(n_users=LARGE_USERS, crowd=LARGE_CROWD)
+    if log.digest() != LARGE_SHA256:
+        raise CRSError(
+            f"marketplace-large: expected {LARGE_SHA256}, got another log; use the numpy of requirements.txt."
+        )
+    return log, truth
 
 
 def save(folder: Path, log: SearchLog, truth: Truth, about: dict) -> None:
