@@ -36,6 +36,8 @@ from a request to tokens
     reasoning/              everything about words
         facets              what a text states, read by a parser
         teacher             the template teacher, its evidence and its planted biases
+        foresight           a teacher that never reads the click
+        perception          see and count before anything is concluded
         contradictions      does a text contradict itself, or its context?
         audit               true, repeated, contradicted, planted: counted
         interventions       change a word, rank again: does the list follow?
@@ -47,6 +49,8 @@ the method
     rewards                 what a ranked list is worth: the R-GRPO reward, group advantages
     rl                      GRPO and R-GRPO: rollout, loss, update
     trl_rgrpo               the same R-GRPO inside TRL's trainer
+    merging                 think several times, merge the lists
+    variety                 RL that asks a thought what it adds to the others
     evolve                  one round of the self-evolving loop
     evaluate                one evaluator for every ranker: HR, NDCG, MRR, intervals
     baselines/              what CRS is compared with

@@ -6,9 +6,10 @@ a checkpoint and data; `training.py` makes stages of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from transformers import PreTrainedModel
@@ -20,6 +21,8 @@ from crs_lite.profiles import Profile
 from crs_lite.ranker import CRSRanker, sample_thoughts
 from crs_lite.tasks import Codec
 from crs_lite.trie import Trie
+
+Prompt = Callable[[SearchRequest], list[int]]  # where reasoning begins
 
 
 def split(
@@ -43,7 +46,7 @@ def rl_config(profile: Profile, arm: rl.Arm = "rgrpo", **changes) -> rl.RLConfig
         lr=profile.rl_lr,
         temperature=profile.rl_temperature,
         kl=profile.rl_kl,
-        max_reasoning=profile.max_reasoning,
+        max_reasoning=min(profile.max_reasoning, profile.max_conclusion),
         dtype=best_dtype(profile.dtype),
     )
     return replace(config, **changes)
@@ -57,21 +60,29 @@ def explore(
     config: rl.RLConfig,
     seed: int,
     log_file: Path,
+    prompt: Prompt | None = None,
+    roll_out: Callable[..., rl.Rollout] = rl.rollout,
 ) -> list[dict]:
     """RL on the requests the model gets wrong. The model changes in place; `reference`, the round's start, anchors the
-    KL."""
-    vocab = rl.Vocabulary.of(codec)
-    examples = [(codec.prompt(r), r.target) for r in wrong]
-    return rl.train(model, reference, examples, Trie.build(codec.sid_ids), vocab, config, seed, log_file)
+    KL. `prompt`: where reasoning begins, by default behind the context."""
+    trie, vocab = Trie.build(codec.sid_ids), rl.Vocabulary.of(codec)
+    examples = [((prompt or codec.prompt)(r), r.target) for r in wrong]
+    return rl.train(model, reference, examples, trie, vocab, config, seed, log_file, roll_out=roll_out)
 
 
 def collect(
-    model: PreTrainedModel, codec: Codec, requests: Sequence[SearchRequest], profile: Profile, seed: int
+    model: PreTrainedModel,
+    codec: Codec,
+    requests: Sequence[SearchRequest],
+    profile: Profile,
+    seed: int,
+    prompt: Prompt | None = None,
+    keep: Literal["correct", "all"] = "correct",
 ) -> list[tuple[int, str]]:
     """Sampled reasoning that is well formed and whose prediction is correct: (row number, reasoning), at most one per
-    request.
+    request; with `keep` "all", whether it is correct or not.
 
-    Several correct trajectories of one request differ in luck more than in truth; one drawn at random is kept.
+    Several such trajectories of one request differ in luck more than in truth; one drawn at random is kept.
     """
     rng = np.random.default_rng(seed)
     drawn = sample_thoughts(
@@ -80,13 +91,16 @@ def collect(
         requests,
         profile.collect_samples,
         profile.rl_temperature,
-        profile.max_reasoning,
+        min(profile.max_reasoning, profile.max_conclusion),
         profile.eval_batch,
         seed,
+        prompt,
     )
     kept = []
     for row, (request, thoughts) in enumerate(zip(requests, drawn, strict=True)):
-        good = sorted({text for text, item, formed in thoughts if item == request.target and formed and text})
+        good = sorted(
+            {text for text, item, formed in thoughts if formed and text and (keep == "all" or item == request.target)}
+        )
         if good:
             kept.append((row, good[rng.integers(len(good))]))
     return kept

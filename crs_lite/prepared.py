@@ -12,16 +12,21 @@ import numpy as np
 from crs_lite import paths
 from crs_lite.adapters.registry import LogSource
 from crs_lite.context import ContextBuilder, item_context
+from crs_lite.errors import CRSError
 from crs_lite.evaluate import Ranker
 from crs_lite.logs import SearchLog, SearchRequest
 from crs_lite.model import backbones
 from crs_lite.profiles import Profile
+from crs_lite.reasoning.foresight import Foresight
+from crs_lite.reasoning.perception import Perception
 from crs_lite.reasoning.teacher import Evidence, Teacher, TeacherBias
 from crs_lite.sid.codes import SemanticIDs
 from crs_lite.sid.embed import item_embeddings
 from crs_lite.sid.report import report
 from crs_lite.tasks import Codec
 from crs_lite.workspace import Stage, Workspace
+
+TEACHERS: dict[str, type[Teacher]] = {"hindsight": Teacher, "foresight": Foresight}
 
 
 class Truth(Protocol):
@@ -64,6 +69,7 @@ class Prepared:
     fresh: Stage  # the backbone as it begins
     codec: Codec
     teacher: Teacher
+    perception: Perception
 
     @property
     def tokenizer(self):
@@ -80,7 +86,8 @@ class Prepared:
         """What the key of every stage that trains on contexts depends on."""
         p = self.profile
         key = {**self.codec_options, "log": self.log_key, "train_requests": p.train_requests}
-        return key | ({"lora_rank": p.lora_rank} if p.lora_rank else {})
+        key |= {"lora_rank": p.lora_rank} if p.lora_rank else {}
+        return key | ({"fresh_pool": True} if p.fresh_pool else {})
 
     def requests(self, split: str) -> list[SearchRequest]:
         """The fixed random sample of a split that numbers are taken on; choices are made on "valid" only."""
@@ -92,7 +99,18 @@ class Prepared:
 
     def true_reasoning(self, request: SearchRequest) -> str:
         """What a perfectly informed reader would say of this request, in the teacher's words."""
-        return self.teacher.render(request, self.truth.claims(request), np.random.default_rng([self.seed, request.id]))
+        rng = np.random.default_rng([self.seed, request.id])
+        said = self.teacher.render(request, self.truth.claims(request), rng)
+        return self.perception.write(request) + said
+
+    def lesson(self, request: SearchRequest) -> str:
+        """What the teacher writes of a training request, in the run's format."""
+        return self.perception.write(request) + self.teacher.write(request)
+
+    def thought_prompt(self, request: SearchRequest) -> list[int]:
+        """The prompt up to where conclusions begin: the context, and what is to be seen and counted in it."""
+        text = self.perception.write(request)
+        return self.codec.prompt(request) + (self.codec.encode(text) if text else [])
 
 
 def prepare(
@@ -103,8 +121,13 @@ def prepare(
     work, log_key = Workspace(root, seed), log.digest()
     train = log.split("train")[-profile.train_requests :]
     ids_stage, sids = _ids(log, log_key, profile, work, shipped)
-    teacher = Teacher(log, Evidence(log), TeacherBias(), seed)
+    if profile.teacher not in TEACHERS:
+        raise CRSError(f"unknown teacher {profile.teacher!r}; use one of {', '.join(TEACHERS)}.")
+    evidence = Evidence(log)
+    # The tokenizer is the same whatever teacher a run has: every format and teacher begins from the same alignment.
+    teacher = Teacher(log, evidence, TeacherBias(), seed)
     fresh = _backbone(log, profile, seed, work, ids_stage, sids, train, teacher)
+    codec = Codec(log, sids, backbones.load_tokenizer(fresh.folder), codec_options(profile))
     return Prepared(
         log=log,
         truth=truth,
@@ -114,15 +137,29 @@ def prepare(
         shipped=shipped,
         log_key=log_key,
         train=train,
-        pool=sample(train, profile.collect_requests, 1),
+        pool=_pool(log, profile, train),
         taught=sample(train, profile.distil_requests, 2),
         test=sample(log.split("test"), profile.eval_requests, 3),
         ids_stage=ids_stage,
         sids=sids,
         fresh=fresh,
-        codec=Codec(log, sids, backbones.load_tokenizer(fresh.folder), codec_options(profile)),
-        teacher=teacher,
+        codec=codec,
+        teacher=TEACHERS[profile.teacher](log, evidence, TeacherBias(), seed),
+        perception=Perception(codec, profile.reasoning),
     )
+
+
+def _pool(log: SearchLog, profile: Profile, train: list[SearchRequest]) -> list[SearchRequest]:
+    """What the loop works on. Raises `CRSError` when too few requests are left that no other stage sees."""
+    if not profile.fresh_pool:
+        return sample(train, profile.collect_requests, 1)
+    unseen = log.split("train")[: -profile.train_requests]
+    if len(unseen) < profile.collect_requests:
+        raise CRSError(
+            f"log {log.name!r}: {len(unseen)} training requests are left for the loop, {profile.collect_requests} are "
+            "wanted; lower train_requests or collect_requests, or set fresh_pool=False."
+        )
+    return sample(unseen, profile.collect_requests, 1)
 
 
 def sample(requests: list[SearchRequest], n: int, salt: int) -> list[SearchRequest]:

@@ -48,6 +48,10 @@ class Profile:
     distil_lr: float = 2e-3
     sft_epochs: int = 1
     sft_lr: float = 6e-4
+    # what reasoning is taught: its format (see `reasoning.perception`), who writes it, and the share of direct lessons
+    reasoning: str = "conclude"  # or "see", "see-count"
+    teacher: str = "hindsight"  # or "foresight"
+    replay: float = 0.0
     # reinforcement learning
     rl_steps: int = 100
     rl_prompts: int = 16
@@ -58,9 +62,13 @@ class Profile:
     rl_kl: float = 0.02
     # self-evolving loop
     collect_requests: int = 3000
+    fresh_pool: bool = False  # the loop works on training requests that no earlier stage has seen
     collect_samples: int = 2
     # decoding and evaluation
-    max_reasoning: int = 64
+    max_reasoning: int = 64  # tokens, what is seen and counted included
+    max_conclusion: int = 64  # tokens of a sampled conclusion
+    thoughts: int = 16  # sampled and merged
+    thought_temperature: float = 0.7
     eval_requests: int = 1200  # a fixed random sample of the test split; 0 = all of it
     valid_requests: int = 500  # the same of the validation split, for choices
     intervened: int = 400  # how many of these have one stated value changed, to see whether the list follows
@@ -99,7 +107,7 @@ PROFILES: dict[str, Profile] = {
     # The second edition's rows: the laptop's model, all requests of the large log, hours a seed.
     "long": replace(
         _LAPTOP, name="long", train_requests=100_000, align_context_epochs=1, distil_requests=0, max_reasoning=128,
-        valid_requests=3000, eval_requests=4000, minutes="hours",
+        collect_requests=6000, fresh_pool=True, valid_requests=3000, eval_requests=4000, minutes="hours",
     ),
 }  # fmt: skip
 

@@ -86,6 +86,7 @@ def sample_thoughts(
     max_reasoning: int,
     batch: int,
     seed: int,
+    prompt: Callable[[SearchRequest], list[int]] | None = None,
 ) -> list[list[tuple[str, int, bool]]]:
     """n sampled trajectories per request, each judged by its own beam: (reasoning, first item, well formed: closed by
     the model itself, with no ID or control token inside)."""
@@ -93,7 +94,7 @@ def sample_thoughts(
     generator = torch.Generator(model.device).manual_seed(seed)
     out: list[list[tuple[str, int, bool]]] = []
     for start in tqdm(range(0, len(requests), batch), desc="collect", mininterval=5):
-        prompts = [codec.prompt(r) for r in requests[start : start + batch]]
+        prompts = [(prompt or codec.prompt)(r) for r in requests[start : start + batch]]
         drawn = sample(plant(model, prompts, codec.pad), n, codec.end_think, max_reasoning, temperature, generator)
         items, _ = beam_search(drawn.tree, trie, 4)
         formed = drawn.closed & ~(torch.isin(drawn.token, codec.not_words(drawn.token.device)) & drawn.mask).any(-1)

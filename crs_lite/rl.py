@@ -32,7 +32,7 @@ from crs_lite.model.precision import Precision
 from crs_lite.tasks import Codec
 from crs_lite.trie import Trie
 
-Arm = Literal["grpo", "rgrpo", "beam_top1"]
+Arm = Literal["grpo", "rgrpo", "beam_top1", "merged", "mixture"]  # the last two: see `variety`
 Loss = Literal["grpo", "dapo", "dr_grpo"]
 SKIPPED = 20  # float16 steps that may overflow in a row
 
@@ -320,6 +320,7 @@ def train(
     seed: int,
     log_file: Path | None = None,
     on_step: Callable[[int, dict], None] | None = None,
+    roll_out: Callable[..., Rollout] = rollout,
 ) -> list[dict[str, float]]:
     """The loop. examples: (prompt ids, target item); each epoch visits them in a new order. Returns one row a step.
 
@@ -347,7 +348,7 @@ def train(
         batch, queue = [examples[i] for i in queue[: config.prompts]], queue[config.prompts :]
         batch = batch[rank::n]
         started = perf_counter()
-        roll = rollout(model, [p for p, _ in batch], np.array([t for _, t in batch]), trie, vocab, config, generator)
+        roll = roll_out(model, [p for p, _ in batch], np.array([t for _, t in batch]), trie, vocab, config, generator)
         rolled = perf_counter()
         logs = update(model, reference, optimizer, roll, vocab, config, precision)
         skipped = 0 if np.isfinite(logs["grad_norm"]) else skipped + 1

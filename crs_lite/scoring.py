@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 
 from crs_lite.baselines.bm25 import BM25, query_leak
 from crs_lite.baselines.dense import Dense
 from crs_lite.baselines.popularity import Popularity
-from crs_lite.evaluate import Ranker, evaluate
+from crs_lite.evaluate import MISS, Ranker, evaluate, ranks_of_targets
 from crs_lite.files import write_json
 from crs_lite.logs import SearchRequest
+from crs_lite.merging import MergingRanker
 from crs_lite.model import backbones
 from crs_lite.prepared import Prepared
 from crs_lite.ranker import CRSRanker, rank_with
 from crs_lite.reasoning.audit import audit
 from crs_lite.reasoning.facets import Parser, facet_values
 from crs_lite.reasoning.interventions import faithfulness
+from crs_lite.reasoning.perception import parts_of
 from crs_lite.sid.embed import load_embedder
 from crs_lite.workspace import Stage
 
@@ -102,14 +105,63 @@ def score(
     return {**scored.json("row.json"), "minutes": stage.minutes}
 
 
+def merged(p: Prepared, name: str, stage: Stage, split: str = "test", temperature: float | None = None) -> dict:
+    """Lists of 1, 4, 8, .. up to the profile's number of thoughts, all read from the same sampled thoughts: M ->
+    `ranks` of the targets (and `utility` where there is a truth); `milliseconds` a request on this machine, and
+    `distinct`, the mean number of different conclusions a request."""
+    profile, requests = p.profile, p.requests(split)
+    heat = profile.thought_temperature if temperature is None else temperature
+
+    def think(folder: Path) -> dict:
+        perceives = p.perception.how != "conclude"
+        ranker = MergingRanker(
+            name, backbones.load_model(stage.folder), p.codec, profile.thoughts, heat, perceives=perceives,
+            max_reasoning=min(profile.max_reasoning, profile.max_conclusion), seed=p.seed,
+        )  # fmt: skip
+        started = perf_counter()
+        whole = evaluate(ranker, p.log, requests, K)
+        milliseconds = 1000 * (perf_counter() - started) / len(requests)
+        lists, targets = {}, np.array([r.target for r in requests])
+        for m in sorted({1, 4, 8, profile.thoughts}):
+            ranked = ranker.merged(m, K)
+            ranks = ranks_of_targets(ranked, targets)
+            lists[m] = {"ranks": [None if r == MISS else int(r) for r in ranks]}
+            if p.truth:
+                lists[m]["utility"] = p.truth.expected_utility(requests, ranked).round(5).tolist()
+        row = {
+            "name": name, "n": len(requests), "request_ids": whole.request_ids, "lists": lists, "temperature": heat,
+            "milliseconds": milliseconds, "distinct": float(np.mean([len(set(of)) for of in ranker.drawn])),
+            "thoughts": ranker.drawn[:20],
+        }  # fmt: skip
+        write_json(folder / "row.json", row)
+        return {}
+
+    depends = {
+        "checkpoint": stage, "n": len(requests), "split": split, "thoughts": profile.thoughts, "temperature": heat,
+        "max_reasoning": profile.max_reasoning, "max_conclusion": profile.max_conclusion, **p.context_key,
+    }  # fmt: skip
+    folder = f"merged-{split}-{name.replace(' ', '-')}-{heat}"
+    return {**p.work.run(folder, depends, think).json("row.json"), "minutes": stage.minutes}
+
+
 def _said(p: Prepared, kept: Remembering, requests: list[SearchRequest]) -> dict:
-    """What is to be said of the reasoning behind the lists a CRS ranker just gave."""
+    """What is to be said of the reasoning behind the lists a CRS ranker just gave: of its conclusions, and how often
+    what is seen and counted is exactly what there was."""
     ranker, parser, first = kept.inner, Parser(facet_values(p.log)), slice(p.profile.intervened)
     claims = [p.truth.claims(r) if p.truth else {} for r in requests]
-    again = rank_with(ranker.model, p.codec, K, p.profile.eval_batch)
-    some = requests[first], ranker.thoughts[first], kept.lists[first]
-    return {
-        "audit": audit(ranker.thoughts, claims, parser, requests, p.teacher),
-        "faithfulness": faithfulness(p.log, *some, parser, again),
+    heads, conclusions = zip(*map(parts_of, ranker.thoughts), strict=True)
+    head_of = {r.id: head for r, head in zip(requests, heads, strict=True)}
+    plain = rank_with(ranker.model, p.codec, K, p.profile.eval_batch)
+
+    def rank(some: Sequence[SearchRequest], texts: Sequence[str]) -> np.ndarray:
+        return plain(some, [head_of[r.id] + text for r, text in zip(some, texts, strict=True)])
+
+    out = {
+        "audit": audit(conclusions, claims, parser, requests, p.teacher),
+        "faithfulness": faithfulness(p.log, requests[first], conclusions[first], kept.lists[first], parser, rank),
         "thoughts": ranker.thoughts,
     }
+    if p.perception.how != "conclude":
+        exact = [head == p.perception.write(r) for head, r in zip(heads, requests, strict=True)]
+        out["audit"]["perceived_exactly"] = float(np.mean(exact))
+    return out

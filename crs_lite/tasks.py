@@ -87,10 +87,15 @@ class Codec:
 
     # -- examples ------------------------------------------------------------------------------
 
-    def ranking(self, prompt: list[int], text: str, item: int, loss_on_prompt: list[bool] | None = None) -> Example:
-        """A ranking sequence. The loss is on reasoning and ID, and on the prompt where `loss_on_prompt` says so."""
-        tail = self.reasoning(text) + self.answer(item)
-        head = loss_on_prompt or [False] * len(prompt)
+    def ranking(
+        self, prompt: list[int], text: str, item: int, loss_on_prompt: list[bool] | None = None, id_only: bool = False
+    ) -> Example:
+        """A ranking sequence. The loss is on reasoning and ID, with `id_only` on the ID alone, and on the prompt where
+        `loss_on_prompt` says so."""
+        thought, answer = self.reasoning(text), self.answer(item)
+        tail, head = thought + answer, loss_on_prompt or [False] * len(prompt)
+        if id_only:
+            return Example(prompt + tail, head + [False] * len(thought) + [True] * len(answer))
         if not text:  # an empty `<think></think>` is given, not predicted
             return Example(prompt + tail, head + [False] + [True] * (len(tail) - 1))
         return Example(prompt + tail, head + [True] * len(tail))
@@ -168,9 +173,16 @@ def context_to_sid(codec: Codec, requests: Sequence[SearchRequest], reconstruct:
     return out
 
 
-def reasoned(codec: Codec, pairs: Sequence[tuple[SearchRequest, str, int]]) -> list[Example]:
-    """Context -> reasoning and ID: (request, reasoning text, item)."""
-    return [codec.ranking(codec.prompt(r), text, item) for r, text, item in pairs]
+def reasoned(
+    codec: Codec, pairs: Sequence[tuple[SearchRequest, str, int]], id_only: bool = False, replay: float = 0.0
+) -> list[Example]:
+    """Context -> reasoning and ID: (request, reasoning text, item). For a share `replay` of them, evenly spread, the
+    lesson is the direct answer instead: what was known without reasoning is not forgotten unseen."""
+    out = []
+    for n, (r, text, item) in enumerate(pairs):
+        direct = int((n + 1) * replay) > int(n * replay)
+        out.append(codec.ranking(codec.prompt(r), "" if direct else text, item, id_only=id_only and not direct))
+    return out
 
 
 def token_batches(lengths: Sequence[int], budget: int, seed: int) -> list[list[int]]:

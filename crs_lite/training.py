@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Literal
 
-from crs_lite import evolve, sft
+from tqdm import tqdm
+
+from crs_lite import evolve, rl, sft, variety
 from crs_lite.files import write_json, write_json_lines
 from crs_lite.logs import SearchRequest
 from crs_lite.model import backbones
@@ -83,13 +86,36 @@ def direct(p: Prepared, start: Stage, lr: float | None = None, epochs: int | Non
 
 
 def distil(p: Prepared, start: Stage, epochs: int | None = None) -> Stage:
-    """The distilled start (paper, reasoning SFT): the teacher's reasoning, then the ID."""
+    """The distilled start (paper, reasoning SFT): the teacher's reasoning, then the ID; mixed with direct lessons where
+    the profile replays them."""
 
     def lessons() -> list[Example]:
-        return reasoned(p.codec, [(r, p.teacher.write(r), r.target) for r in p.taught])
+        pairs = [(r, p.lesson(r), r.target) for r in tqdm(p.taught, desc="teacher", mininterval=5)]
+        return reasoned(p.codec, pairs, replay=p.profile.replay)
 
-    depends = {"n": p.profile.distil_requests, "bias": asdict(p.teacher.bias)}
+    depends = {"n": p.profile.distil_requests, "bias": asdict(p.teacher.bias), **taught_key(p)}
     return supervised(p, "distil" + named(epochs=epochs), start, depends, lessons, p.profile.distil_lr, epochs)
+
+
+def taught_key(p: Prepared) -> dict:
+    """What the key of a stage that learns from reasoning depends on, where it is not the first edition's."""
+    first = {"reasoning": "conclude", "teacher": "hindsight", "replay": 0.0}
+    return {k: v for k in first if (v := getattr(p.profile, k)) != first[k]}
+
+
+def own_guesses(p: Prepared, start: Stage, n: int) -> Stage:
+    """The decoder meets its own thoughts (our choice): one sampled a request, right or wrong, the loss on the ID alone,
+    on n requests of the pool."""
+    requests = p.pool[:n]
+
+    def lessons() -> list[Example]:
+        model = backbones.load_model(start.folder)
+        kept = evolve.collect(model, p.codec, requests, p.profile, p.seed, p.thought_prompt, keep="all")
+        pairs = [(requests[i], p.perception.write(requests[i]) + text, requests[i].target) for i, text in kept]
+        return reasoned(p.codec, pairs, id_only=True, replay=p.profile.replay)
+
+    depends = {"n": n, "temperature": p.profile.rl_temperature, "max_conclusion": p.profile.max_conclusion}
+    return supervised(p, f"own-guesses-n={n}", start, depends | taught_key(p), lessons, p.profile.sft_lr)
 
 
 # -- one round of the loop --------------------------------------------------------------------------
@@ -130,36 +156,52 @@ def explore(p: Prepared, start: Stage, arm: str = "rgrpo", path: str = "round0",
             return {"wrong": 0, "steps": 0}
         model = _trainable(p, start)
         reference = backbones.load_model(start.folder) if config.kl > 0 else None
-        history = evolve.explore(model, reference, p.codec, requests, config, seed, folder / "steps.jsonl")
+        history = evolve.explore(
+            model, reference, p.codec, requests, config, seed, folder / "steps.jsonl", p.thought_prompt,
+            variety.rollout if arm in variety.ARMS else rl.rollout,
+        )  # fmt: skip
         backbones.save(folder, backbones.merged(model))
         return {"wrong": len(requests), "steps": len(history)}
 
-    depends = {"split": sorted_pool, "config": asdict(config), **({"rl_seed": rl_seed} if rl_seed else {})}
+    depends = {"split": sorted_pool, "config": asdict(config), "forced": "no action"}
+    depends |= {"rl_seed": rl_seed} if rl_seed else {}
     name = "-".join([path, arm, *([str(rl_seed)] if rl_seed else [])])
     return p.work.run(name + named(**changes), depends, reinforce, together=True)
 
 
-def collect(p: Prepared, explored: Stage, path: str = "round0", temperature: float | None = None) -> Stage:
-    """Reasoning sampled from the explorer that led to the target: what the next SFT learns from."""
+def collect(
+    p: Prepared,
+    explored: Stage,
+    path: str = "round0",
+    temperature: float | None = None,
+    keep: Literal["correct", "all"] = "correct",
+) -> Stage:
+    """Reasoning sampled from the explorer: what the next SFT learns from. By default what led to the target (the
+    paper's); with `keep` "all" whatever came."""
     profile = p.profile if temperature is None else replace(p.profile, rl_temperature=temperature)
 
     def gather(folder: Path) -> dict:
-        kept = evolve.collect(backbones.load_model(explored.folder), p.codec, p.pool, profile, p.seed)
+        model = backbones.load_model(explored.folder)
+        kept = evolve.collect(model, p.codec, p.pool, profile, p.seed, p.thought_prompt, keep)
         write_json(folder / "kept.json", kept)
         return {"kept": len(kept), "of": len(p.pool)}
 
     depends = {"explored": explored, "samples": profile.collect_samples, "temperature": profile.rl_temperature}
-    return p.work.run(f"{path}-collect", depends, gather)
+    other = {} if keep == "correct" else {"keep": keep}
+    return p.work.run(f"{path}-collect{'-all' if other else ''}", {**depends, **other}, gather)
 
 
-def consolidate(p: Prepared, start: Stage, collected: Stage, name: str) -> Stage:
-    """SFT on what was collected, from `start`: the RL checkpoint, or the SFT one the round began with."""
+def consolidate(p: Prepared, start: Stage, collected: Stage, name: str, id_only: bool = False) -> Stage:
+    """SFT on what was collected, from `start`: the RL checkpoint, or the SFT one the round began with. With `id_only`
+    the loss is on the ID alone, as it must be where wrong thoughts were kept."""
 
     def lessons() -> list[Example]:
         kept = collected.json("kept.json", list[tuple[int, str]])
-        return reasoned(p.codec, [(p.pool[i], text, p.pool[i].target) for i, text in kept])
+        pairs = [(p.pool[i], p.perception.write(p.pool[i]) + text, p.pool[i].target) for i, text in kept]
+        return reasoned(p.codec, pairs, id_only, p.profile.replay)
 
-    return supervised(p, name, start, {"collected": collected}, lessons, p.profile.sft_lr)
+    depends = {"collected": collected, **({"id_only": True} if id_only else {}), **taught_key(p)}
+    return supervised(p, name, start, depends, lessons, p.profile.sft_lr)
 
 
 # -- shared -----------------------------------------------------------------------------------------

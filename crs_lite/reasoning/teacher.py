@@ -65,6 +65,24 @@ class Evidence:
         `held_out` leaves the request's own click out of the counts (training requests only), so that a query typed
         once does not explain itself; otherwise `request.clicked` plays no part.
         """
+        facts = self.seen(request).of(key)
+        chances = [self._chance(request, fact, key, value, held_out) for fact in facts]
+        best = int(np.argmax(chances))
+        return facts[best], chances[best]
+
+    def likeliest(self, request: SearchRequest, key: str, held_out: bool = False) -> tuple[str | None, float]:
+        """The value of a facet that some fact of this context makes likeliest, and that probability; None if nothing is
+        known of the facet. The click itself plays no part, with `held_out` not even in the counts."""
+        best: tuple[float, str | None] = (0.0, None)
+        for fact in self.seen(request).of(key):
+            for value, _ in self._counts.get((fact, key), Counter()).most_common(2):  # one of them may be its own click
+                p = self._chance(request, fact, key, value, held_out)
+                if p > best[0]:
+                    best = p, value
+        return best[1], best[0]
+
+    def _chance(self, request: SearchRequest, fact: Fact, key: str, value: str, held_out: bool) -> float:
+        """P(value | fact), smoothed; with `held_out` without the request's own click."""
         own = self._facets[request.target].get(key) if held_out and request.split == "train" else None
 
         def share(counts: Counter, prior: float, weight: float) -> float:
@@ -73,10 +91,7 @@ class Evidence:
             return (counts[value] - (mine and own == value) + weight * prior) / n if n else 0.0
 
         prior = share(self._overall.get(key, Counter()), 0.0, 0.0)
-        facts = self.seen(request).of(key)
-        chances = [share(self._counts.get((fact, key), Counter()), prior, SMOOTHING) for fact in facts]
-        best = int(np.argmax(chances))
-        return facts[best], chances[best]
+        return share(self._counts.get((fact, key), Counter()), prior, SMOOTHING)
 
     def seen(self, request: SearchRequest) -> Seen:
         """The facts of a request's context (the last answer is kept: one text asks many times)."""
