@@ -90,6 +90,7 @@ a run
             mend            false words, or what is left unsaid?
             capacity        how much is the size of the backbone?
             lessons         how much is the shortness of the lesson?
+            levers          what makes reasoning pay?
             runner          run experiments: seeds, jobs, missing rows
         losses              how near the ceiling, and where the rest is lost
         ledger              every claim of the paper and its verdict

@@ -3,7 +3,7 @@ teacher."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -147,6 +147,14 @@ def prepare(
         teacher=TEACHERS[profile.teacher](log, evidence, TeacherBias(), seed),
         perception=Perception(codec, profile.reasoning),
     )
+
+
+def taught_as(p: Prepared, **changes) -> Prepared:
+    """The same run with other reasoning: `reasoning`, `teacher` or `replay` of its profile changed. What comes before
+    distillation is shared."""
+    profile = replace(p.profile, **changes)
+    teacher = TEACHERS[profile.teacher](p.log, p.teacher.evidence, TeacherBias(), p.seed)
+    return replace(p, profile=profile, teacher=teacher, perception=Perception(p.codec, profile.reasoning))
 
 
 def _pool(log: SearchLog, profile: Profile, train: list[SearchRequest]) -> list[SearchRequest]:

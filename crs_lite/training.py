@@ -94,7 +94,8 @@ def distil(p: Prepared, start: Stage, epochs: int | None = None) -> Stage:
         return reasoned(p.codec, pairs, replay=p.profile.replay)
 
     depends = {"n": p.profile.distil_requests, "bias": asdict(p.teacher.bias), **taught_key(p)}
-    return supervised(p, "distil" + named(epochs=epochs), start, depends, lessons, p.profile.distil_lr, epochs)
+    name = "distil" + named(epochs=epochs, **taught_key(p))
+    return supervised(p, name, start, depends, lessons, p.profile.distil_lr, epochs)
 
 
 def taught_key(p: Prepared) -> dict:
@@ -115,7 +116,8 @@ def own_guesses(p: Prepared, start: Stage, n: int) -> Stage:
         return reasoned(p.codec, pairs, id_only=True, replay=p.profile.replay)
 
     depends = {"n": n, "temperature": p.profile.rl_temperature, "max_conclusion": p.profile.max_conclusion}
-    return supervised(p, f"own-guesses-n={n}", start, depends | taught_key(p), lessons, p.profile.sft_lr)
+    name = "own-guesses" + named(n=n, **taught_key(p))
+    return supervised(p, name, start, depends | taught_key(p), lessons, p.profile.sft_lr)
 
 
 # -- one round of the loop --------------------------------------------------------------------------

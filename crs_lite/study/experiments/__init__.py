@@ -10,6 +10,7 @@ from crs_lite.prepared import Prepared
 from crs_lite.study.experiments.arms import arms
 from crs_lite.study.experiments.capacity import capacity
 from crs_lite.study.experiments.lessons import lessons
+from crs_lite.study.experiments.levers import levers
 from crs_lite.study.experiments.loop import long_loop, loop, temperature
 from crs_lite.study.experiments.main import main
 from crs_lite.study.experiments.mapping import mapping
@@ -31,4 +32,5 @@ EXPERIMENTS: dict[str, Callable[[Prepared], Made]] = {
     "mend": mend,
     "capacity": capacity,
     "lessons": lessons,
+    "levers": levers,
 }
