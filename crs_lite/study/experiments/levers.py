@@ -1,6 +1,6 @@
-"""What makes reasoning pay? How it is taught, by whom, beside how many direct lessons, and how many thoughts are merged;
-and what answers without reasoning. Second edition: one seed, validation only. It chooses the recipe, and judges no
-claim."""
+"""What makes reasoning pay? How it is taught, by whom, beside how many direct lessons, how many thoughts are merged;
+and what answers without reasoning. Second edition: one seed, validation only. It chooses the recipe, judges no claim.
+"""
 
 from __future__ import annotations
 
