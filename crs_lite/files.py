@@ -71,11 +71,12 @@ def read_json(path: Path, model: type[T], remedy: str) -> T:
 def read_json_lines(path: Path, remedy: str) -> list[dict]:
     """The rows of a small file of JSON lines. Raises `CRSError` naming file and row."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as e:
         raise CRSError(f"{path}: cannot be read ({e}); {remedy}") from None
     rows = []
-    for n, line in enumerate(lines, 1):
+    # Not `splitlines`, which would also cut at the line separators of Unicode, and JSON text may hold those.
+    for n, line in enumerate(text.removesuffix("\n").split("\n") if text else [], 1):
         try:
             rows.append(json.loads(line))
         except (ValueError, RecursionError) as e:
