@@ -35,7 +35,7 @@ class TokenBatches(torch.utils.data.Sampler[list[int]]):
 
     def _share(self, epoch: int) -> list[list[int]]:
         batches = token_batches(self.lengths, self.budget, self.seed + epoch)
-        return (batches + batches[: -len(batches) % self.n])[self.rank :: self.n]
+        return (batches + (batches * self.n)[: -len(batches) % self.n])[self.rank :: self.n]
 
     def __iter__(self) -> Iterator[list[int]]:
         return iter(self._share(self.epoch))
