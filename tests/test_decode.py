@@ -3,33 +3,19 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from plain import brute_force, random_prompts, seeds
 
-from crs_lite.decode import beam_search, draw, force, plant, sample
+from crs_lite.decode import Tree, beam_search, chosen, draw, force, plant, sample, top_in_order
 from crs_lite.errors import CRSError
-from crs_lite.study.stock import CatalogueLogits, prefix_allowed_tokens_fn
+from crs_lite.study.stock import prefix_allowed_tokens_fn
 from crs_lite.trie import Trie
 
 END, PAD = 3, 0
 
 
-def random_prompts(seed, n=4):
-    rng = np.random.default_rng(seed)
-    return [rng.integers(4, 40, size=rng.integers(1, 12)).tolist() for _ in range(n)]
-
-
-def brute_force(model, prompt, ids):
-    """Log-probability of every catalogue item after a prompt, one plain forward pass per item: (N,)."""
-    rows = torch.tensor([prompt + list(map(int, row)) for row in ids])
-    with torch.no_grad():
-        logp = model(rows).logits.log_softmax(-1)
-    start = len(prompt) - 1
-    picked = [logp[torch.arange(len(ids)), start + j, rows[:, start + j + 1]] for j in range(ids.shape[1])]
-    return torch.stack(picked).sum(0)
-
-
-@pytest.mark.parametrize("seed", range(5))
+@seeds(5)
 def test_beams_equal_brute_force_over_the_whole_catalogue(random_model, catalogue_ids, seed):
     """With a beam as wide as the catalogue nothing is pruned: the search must be exact."""
     prompts = random_prompts(seed)
@@ -41,7 +27,7 @@ def test_beams_equal_brute_force_over_the_whole_catalogue(random_model, catalogu
         assert sorted(items[b, 0].tolist()) == list(range(len(catalogue_ids)))
 
 
-@pytest.mark.parametrize("seed", range(8))
+@seeds(8)
 def test_beams_equal_hugging_face_generate(random_model, catalogue_ids, seed):
     trie, k = Trie.build(catalogue_ids), 5
     by_id = {tuple(row): i for i, row in enumerate(catalogue_ids.tolist())}
@@ -118,89 +104,6 @@ def test_fewer_items_than_beams_gives_padding(random_model, catalogue_ids):
     assert items[0, 0, 3:].tolist() == [-1] * 4 and torch.isinf(scores[0, 0, 3:]).all()
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(*[st.integers(0, 5)] * 3), min_size=1, max_size=40, unique=True))
-def test_trie_holds_exactly_the_catalogue(codes):
-    ids = np.array(codes) + np.array([0, 10, 20])
-    trie = Trie.build(ids)
-    found = {}
-
-    def walk(node, level, prefix):
-        if level == trie.depth:
-            found[prefix] = int(trie.items(torch.tensor(node)))
-            return
-        token, child, exists = trie.children(torch.tensor(node), level)
-        for t, c in zip(token[exists].tolist(), child[exists].tolist(), strict=True):
-            walk(c, level + 1, (*prefix, t))
-
-    walk(0, 0, ())
-    assert found == {tuple(row): i for i, row in enumerate(ids.tolist())}
-
-
-def test_shared_id_is_refused():
-    with pytest.raises(CRSError, match="share one semantic ID"):
-        Trie.build(np.array([[1, 2], [3, 4], [1, 2]]))
-
-
-def test_walk_finds_prefixes_and_nothing_else(catalogue_ids):
-    trie = Trie.build(catalogue_ids)
-    for m in range(1, 5):
-        assert (trie.walk(torch.tensor(catalogue_ids[:, :m])) > 0).all()
-    leaves = trie.walk(torch.tensor(catalogue_ids))
-    assert trie.items(leaves).tolist() == list(range(len(catalogue_ids)))
-    strange = catalogue_ids.copy()
-    strange[:, 1] = 70
-    assert (trie.walk(torch.tensor(strange)) == -1).all()
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_logits_processor_equals_the_python_function_in_beams(random_model, catalogue_ids, seed):
-    trie, k, prompt = Trie.build(catalogue_ids), 5, random_prompts(seed)[0]
-    same = dict(
-        num_beams=k, num_return_sequences=k, max_new_tokens=4, do_sample=False, pad_token_id=PAD, eos_token_id=1
-    )
-    ids = torch.tensor([prompt])
-    processor = CatalogueLogits(trie, 1, prompt_length=len(prompt))
-    mine = random_model.generate(ids, logits_processor=[processor], **same)
-    theirs = random_model.generate(
-        ids, prefix_allowed_tokens_fn=prefix_allowed_tokens_fn(catalogue_ids, len(prompt)), **same
-    )
-    assert mine.tolist() == theirs.tolist()
-
-
-def test_logits_processor_in_sampling_emits_catalogue_items_only(random_model, catalogue_ids):
-    """A batch of left-padded prompts; free text up to the marker, then one item, then the end."""
-    known = set(map(tuple, catalogue_ids.tolist()))
-    prompts = random_prompts(3, n=6)
-    width = max(map(len, prompts))
-    ids = torch.tensor([[PAD] * (width - len(p)) + p for p in prompts])
-    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
-    torch.manual_seed(0)
-    out = random_model.generate(
-        ids,
-        attention_mask=mask,
-        do_sample=True,
-        temperature=20.0,
-        max_new_tokens=120,
-        num_return_sequences=8,
-        logits_processor=[CatalogueLogits(Trie.build(catalogue_ids), 1, marker=END)],
-        pad_token_id=PAD,
-        eos_token_id=1,
-    )
-    found = 0
-    for row in out[:, width:].tolist():
-        if END in row and len(row) >= row.index(END) + 6:
-            behind = row[row.index(END) + 1 :]
-            assert tuple(behind[:4]) in known and behind[4] == 1
-            found += 1
-    assert found > 5
-
-
-def test_logits_processor_wants_one_place_where_ids_begin(catalogue_ids):
-    with pytest.raises(CRSError, match="one of the two"):
-        CatalogueLogits(Trie.build(catalogue_ids), 1)
-
-
 def test_draws_follow_the_tempered_softmax():
     """Each token's count among 40,000 draws lies within 5 standard errors of its probability; impossible ones never
     come."""
@@ -211,3 +114,47 @@ def test_draws_follow_the_tempered_softmax():
             share = torch.bincount(row, minlength=5) / len(row)
             assert ((share - want).abs() <= 5 * (want * (1 - want) / len(row)).sqrt()).all()
     assert draw(logits, 0.0, None).tolist() == [4, 2]
+
+
+@given(st.lists(st.tuples(st.integers(1, 6), st.booleans()), min_size=1, max_size=8))
+def test_all_real_tokens_are_chosen_but_a_forced_end(rows):
+    mask = torch.tensor([[t < n for t in range(6)] for n, _ in rows])[None]
+    closed = torch.tensor([[done for _, done in rows]])
+    by_hand = [[t < n and (done or t < n - 1) for t in range(6)] for n, done in rows]
+    assert chosen(mask, closed)[0].tolist() == by_hand
+
+
+@given(st.lists(st.lists(st.integers(0, 4), min_size=7, max_size=7), min_size=1, max_size=4), st.integers(1, 7))
+def test_the_first_of_equals_is_kept(rows, k):
+    x = torch.tensor(rows, dtype=torch.float32)
+    values, index = top_in_order(x, k)
+    for row, got in zip(rows, index.tolist(), strict=True):
+        best = sorted(range(7), key=lambda i: (-row[i], i))[:k]
+        assert got == sorted(best)
+    assert torch.equal(values, x.gather(-1, index))
+
+
+class Flat(Tree):
+    """A model to which every next token is as likely as every other."""
+
+    def feed(self, token, visible, position):
+        self.visible = torch.nn.functional.pad(visible, (0, token.shape[1]), value=True)
+        self.position = position + 1
+        return torch.zeros(*token.shape, 80)
+
+
+def flat(logits: torch.Tensor) -> Flat:
+    return Flat(None, None, logits, torch.ones(1, 1, 1, dtype=torch.bool), torch.zeros(1, 1, dtype=torch.long))
+
+
+def test_equal_scores_stand_in_the_order_of_the_trie_whatever_k_is(catalogue_ids):
+    trie = Trie.build(catalogue_ids)
+    in_order = np.lexsort(catalogue_ids.T[::-1]).tolist()
+    for k in (1, 2, 3, 5, 10, 60, 70):
+        items, _ = beam_search(flat(torch.zeros(1, 1, 80)), trie, k)
+        assert items[0, 0].tolist() == (in_order + [-1] * 70)[:k]
+
+
+def test_scores_that_are_not_numbers_are_refused(catalogue_ids):
+    with pytest.raises(CRSError, match="not finite"):
+        beam_search(flat(torch.full((1, 1, 80), torch.nan)), Trie.build(catalogue_ids), 5)

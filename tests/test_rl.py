@@ -5,9 +5,25 @@ import copy
 import numpy as np
 import pytest
 import torch
+from plain import naive_logprobs, ragged
 
+from crs_lite import rl
+from crs_lite.decode import chosen
+from crs_lite.errors import CRSError
+from crs_lite.model.backbones import tiny_model
+from crs_lite.profiles import get_profile
 from crs_lite.rewards import RewardConfig
-from crs_lite.rl import RLConfig, Vocabulary, packed_logprobs, policy_loss, rollout, token_weight, train, update
+from crs_lite.rl import (
+    RLConfig,
+    Vocabulary,
+    is_clean,
+    packed_logprobs,
+    policy_loss,
+    rollout,
+    token_weight,
+    train,
+    update,
+)
 from crs_lite.trie import Trie
 
 END, PAD = 3, 0
@@ -16,25 +32,6 @@ END, PAD = 3, 0
 @pytest.fixture
 def vocab(catalogue_ids):
     return Vocabulary(PAD, END, catalogue_ids)
-
-
-def naive_logprobs(model, prompts, completion, mask):
-    """One forward pass per completion, no packing, no padding."""
-    out = torch.zeros(completion.shape, dtype=model.dtype)
-    for b, prompt in enumerate(prompts):
-        for g in range(completion.shape[1]):
-            row = completion[b, g][mask[b, g]].tolist()
-            logp = model(torch.tensor([list(prompt) + row])).logits[0].log_softmax(-1)
-            picked = logp[torch.arange(len(prompt) - 1, len(prompt) + len(row) - 1), torch.tensor(row)]
-            out = out.index_put((torch.tensor(b), torch.tensor(g), torch.arange(len(row))), picked)
-    return out
-
-
-def ragged(seed=0):
-    rng = np.random.default_rng(seed)
-    prompts = [rng.integers(4, 40, size=n).tolist() for n in (3, 9, 6)]
-    mask = torch.arange(7) < torch.tensor(rng.integers(1, 8, size=(3, 4)))[..., None]
-    return prompts, torch.tensor(rng.integers(4, 70, size=(3, 4, 7))) * mask, mask
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
@@ -151,3 +148,59 @@ def test_learning_finds_the_known_optimum(random_model, catalogue_ids, vocab, ar
     history = train(random_model, None, examples, Trie.build(catalogue_ids), vocab, config, seed=0)
     first, last = (np.mean([h["reward"] for h in part]) for part in (history[:5], history[-5:]))
     assert last > first + 0.8
+
+
+def tiny(vocab: int = 80):
+    torch.manual_seed(0)
+    return tiny_model(get_profile("smoke", hidden=32, heads=2, ffn=64), vocab)
+
+
+def test_a_forced_end_carries_no_loss_and_the_answer_behind_it_does(catalogue_ids):
+    """With four tokens at most, a random model is always cut: the forced end is there, and is no action."""
+    config = RLConfig(arm="grpo", group=3, max_reasoning=4)
+    vocab, trie = Vocabulary(0, 3, catalogue_ids), Trie.build(catalogue_ids)
+    roll = rollout(tiny(), [[5, 6], [7, 8, 9]], np.array([1, 2]), trie, vocab, config, torch.Generator().manual_seed(1))
+    forced = ~roll.chosen & roll.mask
+    assert forced.sum() > 0 and (roll.completion[forced] == vocab.end_think).all()
+    assert (forced.sum(-1) <= 1).all()
+    weight = token_weight(roll.chosen, config, config.max_reasoning + 4)
+    assert (weight[forced] == 0).all() and (weight[roll.chosen] > 0).all()
+    last_four = roll.mask.sum(-1, keepdim=True) - torch.arange(4, 0, -1)
+    assert roll.chosen.gather(-1, last_four).all()  # the sampled ID
+
+
+def test_closing_by_itself_is_learnt_where_only_closing_is_rewarded():
+    """The policy is pushed towards its own closings, never away from the end it was forced to write."""
+    logit = torch.zeros(1, 2, 3, requires_grad=True)  # of `</think>`, at three places of two trajectories
+    logprob = torch.nn.functional.logsigmoid(logit)
+    mask = torch.tensor([[[True, False, False], [True, True, True]]])
+    closed = torch.tensor([[True, False]])
+    config = RLConfig(loss="dr_grpo", scale_advantage=False, kl=0.0)
+    weight = token_weight(chosen(mask, closed), config, 3)
+    advantage = torch.tensor([[0.5, -0.5]])
+    rl.policy_loss(logprob, logprob.detach(), None, advantage, weight, config)[0].backward()
+    assert logit.grad[0, 0, 0] < 0  # up
+    assert logit.grad[0, 1, 2] == 0  # the forced end
+
+
+def test_rl_stops_at_the_first_step_that_is_not_finite_and_needs_examples(catalogue_ids, monkeypatch):
+    vocab, trie = Vocabulary(0, 3, catalogue_ids), Trie.build(catalogue_ids)
+    config = RLConfig(steps=5, prompts=2, group=3, max_reasoning=5, kl=0.0)
+    with pytest.raises(CRSError, match="no example"):
+        rl.train(tiny(), None, [], trie, vocab, config, 0)
+    real, seen = rl.update, []
+
+    def third_breaks(*args, **options):
+        seen.append(1)
+        return {**real(*args, **options), "grad_norm": torch.nan if len(seen) == 3 else 1.0}
+
+    monkeypatch.setattr(rl, "update", third_breaks)
+    with pytest.raises(CRSError, match="RL step 2: the gradient is not finite"):
+        rl.train(tiny(), None, [([5, 6], 1), ([7], 2)], trie, vocab, config, 0)
+
+
+def test_thoughts_with_id_or_control_tokens_are_not_clean(catalogue_ids):
+    vocab = Vocabulary(0, 3, catalogue_ids, control=(1, 2))
+    token = torch.tensor([[5, 6, 3], [5, int(catalogue_ids[0, 0]), 3], [5, 2, 3], [5, 3, 2]])
+    mask = torch.tensor([[1, 1, 1], [1, 1, 1], [1, 1, 1], [1, 1, 0]]).bool()
+    assert is_clean(token, mask, vocab).tolist() == [True, False, False, True]

@@ -1,11 +1,38 @@
-"""A shop of 24 items and a rule anyone can check by hand: the city decides the brand, the query the category."""
+"""A shop of 24 items and a rule anyone can check by hand: the city decides the brand, the query the category.
+
+And what a run needs beside a log: a profile of seconds, vectors that mean nothing, an encoder that draws them.
+"""
+
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
 from crs_lite.logs import Item, SearchLog, SearchRequest, User
+from crs_lite.profiles import get_profile
+from crs_lite.sid.embed import item_text, save_embeddings, sha_of_texts
 
 CATEGORIES, BRANDS, COLOURS = ("parka", "kettle", "lamp"), ("Nordfell", "Solano"), ("red", "blue", "green", "black")
 CITIES = ("Oslo", "Madrid")
+
+PROFILE = get_profile(
+    "smoke",
+    hidden=32,
+    layers=1,
+    vocab=400,
+    context_budget=220,
+    sid_sizes=(4, 4, 4),
+    align_item_epochs=1,
+    align_context_epochs=1,
+    distil_requests=20,
+    rl_steps=2,
+    rl_prompts=2,
+    rl_group=3,
+    rl_beams=5,
+    collect_requests=12,
+    max_reasoning=10,
+    eval_requests=0,
+)
 
 
 def toy_log(n_users: int = 30, per_user: int = 6, seed: int = 0) -> SearchLog:
@@ -43,6 +70,35 @@ def toy_log(n_users: int = 30, per_user: int = 6, seed: int = 0) -> SearchLog:
                 shown=tuple(int(j) for j in rng.permutation([target, *others])),
                 clicked=(target,),
                 split=split,
-            )  # fmt: skip
+            )
         )
     return SearchLog("toy", items, users, rows)
+
+
+class Known:
+    """The toy shop's truth: the city decides the brand, the query the category. Nobody is happy with any list."""
+
+    def claims(self, request):
+        return {"brand": BRANDS[CITIES.index(request.place)], "category": request.query}
+
+    def expected_utility(self, requests, lists):
+        return np.zeros(len(lists))
+
+
+def shipped_vectors(path: Path, log: SearchLog) -> Path:
+    """Embeddings as they come with a log, at random."""
+    x = np.random.default_rng(0).normal(size=(len(log.items), 384)).astype(np.float32)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    save_embeddings(path, x, sha_of_texts([item_text(i) for i in log.items]))
+    return path
+
+
+def embedder(name: str):
+    """In place of a sentence encoder: the same text has the same vector."""
+    fixed = {}
+
+    def encode(texts):
+        drawn = [fixed.setdefault(t, np.random.default_rng(len(t)).normal(size=384)) for t in texts]
+        return np.stack(drawn).astype(np.float32)
+
+    return SimpleNamespace(encode=encode)

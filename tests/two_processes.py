@@ -1,4 +1,4 @@
-"""What `test_processes` starts, alone or under `accelerate launch`: SFT, and one RL update on a recorded rollout.
+"""What `model/test_distributed` starts, alone or under `accelerate launch`: SFT, and an update on a recorded rollout.
 
 Writes losses and weights to the folder given; arguments: folder, batches an SFT step takes in each process.
 """
@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-torch.set_num_threads(1)
-
 from crs_lite import sft
-from crs_lite.model import distributed  # noqa: E402
-from crs_lite.model.backbones import tiny_model  # noqa: E402
-from crs_lite.profiles import get_profile  # noqa: E402
-from crs_lite.rl import RLConfig, Rollout, Vocabulary, update  # noqa: E402
-from crs_lite.tasks import Example  # noqa: E402
+from crs_lite.model import distributed
+from crs_lite.model.backbones import tiny_model
+from crs_lite.profiles import get_profile
+from crs_lite.rl import RLConfig, Rollout, Vocabulary, update
+from crs_lite.tasks import Example
+
+torch.set_num_threads(1)
 
 
 def fresh_model():
@@ -54,12 +54,11 @@ def share(roll: Rollout, rank: int, n: int) -> Rollout:
 
 
 def main(folder: Path, accumulate: int) -> None:
-    processes.start()
-    rank, n = processes.process_number(), processes.n_processes()
+    distributed.start()
+    rank, n = distributed.process_number(), distributed.n_processes()
     rng = np.random.default_rng(0)
-    rows = [
-        rng.integers(4, 80, size=rng.integers(4, 20)).tolist() for _ in range(66)
-    ]  # 12 batches, so that pairs come out even
+    # 66 rows make 12 batches, so that pairs come out even.
+    rows = [rng.integers(4, 80, size=rng.integers(4, 20)).tolist() for _ in range(66)]
     examples = [Example(ids, [bool(rng.random() < 0.5) for _ in ids]) for ids in rows]
     model = fresh_model()
     log = sft.train(
@@ -81,14 +80,12 @@ def main(folder: Path, accumulate: int) -> None:
             Vocabulary(0, 3, np.zeros((1, 4), int)),
             config,
         )
-        weights |= {
-            f"{loss} {name}": before[name] - p.detach() for name, p in model.named_parameters()
-        }  # lr 1: the gradient
+        # With learning rate 1, what changed is the gradient.
+        weights |= {f"{loss} {name}": before[name] - p.detach() for name, p in model.named_parameters()}
     if rank == 0:
         save_file({name: w.contiguous().clone() for name, w in weights.items()}, folder / "weights.safetensors")
-        (folder / "log.json").write_text(
-            json.dumps({"processes": n, "loss": [row["loss"] for row in log if "loss" in row]})
-        )
+        losses = [row["loss"] for row in log if "loss" in row]
+        (folder / "log.json").write_text(json.dumps({"processes": n, "loss": losses}), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 import torch
 from datasets import Dataset
 from peft import LoraConfig, get_peft_model
-from test_rl import naive_logprobs, ragged
+from plain import naive_logprobs, ragged
 from transformers import AutoModelForCausalLM, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
@@ -17,8 +17,6 @@ from crs_lite.profiles import get_profile
 from crs_lite.rl import RLConfig, Vocabulary, packed_logprobs, policy_loss, rollout, token_weight
 from crs_lite.trie import Trie
 from crs_lite.trl_rgrpo import RGRPORollout, list_reward
-
-WORDS = 40  # the catalogue's tokens begin behind them
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The baselines against brute force, a BM25 written out by hand, and counts made with a loop."""
+"""BM25 against the formula written out, one term at a time."""
 
 import math
 import random
@@ -7,40 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_logs import CORPUS, asks, letters, log_of
 
 from crs_lite.baselines.bm25 import BM25, K1, B, query_leak
 from crs_lite.baselines.dense import Dense
 from crs_lite.baselines.popularity import Popularity
-from crs_lite.baselines.topk import top_k
 from crs_lite.errors import CRSError
 from crs_lite.evaluate import evaluate
-from crs_lite.logs import Item, SearchLog, SearchRequest, User
-
-CORPUS = [
-    ("Red wool parka", "Acme", "coat"),
-    ("Blue parka, warm parka", "Acme", "coat"),
-    ("Phone case red", None, None),
-    ("Case for phone X2", "Zeta", "case"),
-    ("Graphics card 8 GB", "Zeta", None),
-    ("Warm socks (3 pairs)", "Söcke", "sock"),
-    ("ACME glue", "Acme", "glue"),
-]
-
-
-def log_of(corpus, requests=(), n_users=3):
-    items = [Item(id=i, key=str(i), title=t, brand=b, category=c) for i, (t, b, c) in enumerate(corpus)]
-    rows = [
-        SearchRequest(id=n, time=n, user=n % n_users, split=split, query=query, clicked=clicked)
-        for n, (split, query, clicked) in enumerate(requests)
-    ]
-    return SearchLog("shop", items, [User(id=u, key=str(u)) for u in range(n_users)], rows)
-
-
-def asks(*queries):
-    return [SearchRequest(id=n, time=n, user=0, split="test", query=q, clicked=(0,)) for n, q in enumerate(queries)]
-
-
-# -- BM25 --------------------------------------------------------------------------------------
 
 
 def bm25_by_hand(documents: list[list[str]], query: list[str]) -> list[float]:
@@ -114,69 +87,6 @@ def test_query_leak_is_the_share_found_by_words_alone():
     assert query_leak(log_of(CORPUS, [("train", "red", (4,)), *found, *lost])) == pytest.approx(3 / 4)
     with pytest.raises(CRSError, match="no valid requests"):
         query_leak(log_of(CORPUS, [("train", "red", (0,))]))
-
-
-# -- dense -------------------------------------------------------------------------------------
-
-
-def letters(texts):
-    """A made-up encoder: 26 letter counts, not scaled to length 1."""
-    return np.array([[text.lower().count(chr(97 + j)) for j in range(26)] for text in texts], dtype=np.float64)
-
-
-def test_dense_agrees_with_brute_force():
-    rng = np.random.default_rng(0)
-    items = rng.normal(size=(300, 16)) * rng.uniform(0.1, 10, size=(300, 1))
-    table = {f"q{i}": rng.normal(size=16) for i in range(400)}  # more queries than one chunk holds
-    requests = asks(*table, "q3", "q3")
-    got = Dense(items, lambda texts: np.array([table[t] for t in texts])).rank(requests, 12)
-    for request, row in zip(requests, got, strict=True):
-        q = table[request.query]
-        cosine = [float(q @ x) / math.sqrt(float(q @ q) * float(x @ x)) for x in items]
-        assert row.tolist() == sorted(range(300), key=lambda i: -cosine[i])[:12]
-
-
-def test_dense_edges():
-    items = letters([title for title, _, _ in CORPUS])
-    ranker = Dense(items, letters)
-    got = ranker.rank(asks("red wool parka", ""), 10)
-    assert got[0, 0] == 0 and sorted(got[0, :7]) == list(range(7)) and (got[:, 7:] == -1).all()
-    assert got[1, :7].tolist() == list(range(7))  # an all-zero query is equally far from everything
-    assert ranker.rank([], 5).shape == (0, 5)
-    with pytest.raises(CRSError, match="own encoder"):
-        Dense(items[:, :25], letters).rank(asks("red"), 5)
-    with pytest.raises(CRSError, match="finite"):
-        Dense(np.full((2, 3), np.nan), letters)
-
-
-# -- popularity --------------------------------------------------------------------------------
-
-
-def test_popularity_counts_train_clicks_only():
-    rows = [("train", "q", (2,)), ("train", "q", (2, 5)), ("train", "q", (5,)), ("train", "q", (3,))]
-    rows += [("valid", "q", (6,))] * 9 + [("test", "q", (1,))] * 9
-    ranker = Popularity(log_of(CORPUS, rows))
-    assert ranker.clicks.tolist() == [0, 0, 2, 1, 0, 2, 0]
-    got = ranker.rank(asks("a", "b"), 9)
-    assert got.tolist() == [[2, 5, 3, 0, 1, 4, 6, -1, -1]] * 2  # ties, and the never clicked, by id
-
-
-@given(st.lists(st.integers(0, 6), max_size=30), st.lists(st.integers(0, 6), max_size=30))
-@settings(max_examples=50)
-def test_popularity_does_not_see_the_future(train, later):
-    past = [("train", "q", (i,)) for i in train]
-    with_future = log_of(CORPUS, past + [("test", "q", (i,)) for i in later])
-    assert (Popularity(log_of(CORPUS, past)).clicks == Popularity(with_future).clicks).all()
-    assert Popularity(with_future).clicks.tolist() == [train.count(i) for i in range(7)]
-
-
-# -- all ---------------------------------------------------------------------------------------
-
-
-@given(st.lists(st.sampled_from([-math.inf, -1.0, 0.0, 0.5, 2.0]), max_size=12), st.integers(1, 15))
-def test_top_k_agrees_with_sorting(scores, k):
-    order = sorted((i for i, s in enumerate(scores) if s > -math.inf), key=lambda i: (-scores[i], i))[:k]
-    assert top_k(np.array(scores), k).tolist() == order + [-1] * (k - len(order))
 
 
 def test_every_baseline_passes_the_referee():

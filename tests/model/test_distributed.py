@@ -7,14 +7,17 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
-HERE = Path(__file__).resolve().parent
+from crs_lite.model import distributed
+
+TESTS = Path(__file__).resolve().parents[1]
 # "--multi_gpu" is accelerate's word for one torch process per worker; without a GPU they talk by gloo.
-LAUNCH = [
-    "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no",
-    "--dynamo_backend", "no", "--main_process_port", "0",
-]  # fmt: skip
+LAUNCH = (
+    "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no "
+    "--dynamo_backend no --main_process_port 0"
+).split()
 
 
 @pytest.fixture(scope="module")
@@ -23,20 +26,23 @@ def both(tmp_path_factory):
     out = []
     for name, launch, accumulate in (("one", [], "2"), ("two", LAUNCH, "1")):
         folder = tmp_path_factory.mktemp(name)
-        command = [sys.executable, *launch, str(HERE / "two_processes.py"), str(folder), accumulate]
+        command = [sys.executable, *launch, str(TESTS / "two_processes.py"), str(folder), accumulate]
         environment = {
             **os.environ,
-            "PYTHONPATH": str(HERE.parent),
+            "PYTHONPATH": str(TESTS.parent),
             "OMP_NUM_THREADS": "1",
             "ACCELERATE_USE_CPU": "true",
             "CUDA_VISIBLE_DEVICES": "",
         }
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
         assert done.returncode == 0, done.stderr[-3000:]
-        out.append((json.loads((folder / "log.json").read_text()), load_file(folder / "weights.safetensors")))
+        out.append(
+            (json.loads((folder / "log.json").read_text(encoding="utf-8")), load_file(folder / "weights.safetensors"))
+        )
     return out
 
 
+@pytest.mark.slow
 def test_sft_has_the_same_loss_curve(both):
     (one, one_weights), (two, two_weights) = both
     assert (one["processes"], two["processes"]) == (1, 2)
@@ -47,6 +53,7 @@ def test_sft_has_the_same_loss_curve(both):
             assert (w - two_weights[name]).norm() <= 1e-3 * w.norm(), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["grpo", "dapo", "dr_grpo"])
 def test_rl_has_the_same_gradient(both, loss):
     (_, one), (_, two) = both
@@ -55,3 +62,24 @@ def test_rl_has_the_same_gradient(both, loss):
     assert scale > 0
     for name in names:
         assert (one[name] - two[name]).norm() <= 1e-5 * scale, name
+
+
+def test_one_process_is_the_first_and_waits_for_nobody():
+    distributed.start()
+    distributed.wait()
+    assert (distributed.process_number(), distributed.n_processes()) == (0, 1)
+    value = torch.tensor([1.0, 2.0])
+    assert distributed.process_mean(value) is value
+
+
+def test_gradients_become_their_mean_over_all_processes(monkeypatch):
+    """A second process whose gradients are twice ours; a weight without one counts as zero, one that is frozen stays."""
+    model = torch.nn.Sequential(torch.nn.Linear(2, 1, bias=False), torch.nn.Linear(1, 1, bias=False))
+    frozen = torch.nn.Parameter(torch.ones(1), requires_grad=False)
+    model.register_parameter("frozen", frozen)
+    model[0].weight.grad = torch.tensor([[2.0, 4.0]])
+    monkeypatch.setattr(distributed, "n_processes", lambda: 2)
+    monkeypatch.setattr(distributed, "all_reduce", lambda value: value.add_(2 * value))
+    distributed.average_gradients(model)
+    assert model[0].weight.grad.tolist() == [[3.0, 6.0]]
+    assert model[1].weight.grad.tolist() == [[0.0]] and frozen.grad is None

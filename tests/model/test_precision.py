@@ -20,7 +20,7 @@ def random_rollout(seed: int, size: float = 1.0) -> Rollout:
     completion = torch.tensor(rng.integers(4, 70, size=(2, 4, 6))) * mask
     advantage = size * rng.standard_normal((2, 4))
     return Rollout(
-        [[5, 6], [7, 8, 9]], completion, mask, torch.zeros(2, 4, 6), {}, advantage, advantage, np.ones(2, bool)
+        [[5, 6], [7, 8, 9]], completion, mask, mask, torch.zeros(2, 4, 6), {}, advantage, advantage, np.ones(2, bool)
     )
 
 
@@ -56,6 +56,7 @@ def test_half_precision_gradients_point_where_the_full_ones_do(random_model, cat
     assert torch.cosine_similarity(moved["float32"], moved[dtype], dim=0) > 0.99
 
 
+@pytest.mark.slow
 def test_long_random_training_stays_finite(random_model, catalogue_ids):
     """A large learning rate, random rewards: whatever happens, no weight becomes NaN."""
     steps = 1000 if random_model.config.model_type == "llama" else 250  # the update is the same code for both
@@ -74,3 +75,22 @@ def test_what_a_machine_without_accelerator_uses():
         assert best_dtype("bfloat16") == best_dtype("float16") == "float32"
     with pytest.raises(CRSError, match="unknown dtype 'int4'"):
         best_dtype("int4")
+
+
+def test_a_step_that_is_not_finite_is_not_taken_in_float32_either():
+    model = torch.nn.Linear(2, 1, bias=False)
+    optimizer, precision = torch.optim.SGD(model.parameters(), lr=1.0), Precision("float32", "cpu")
+    before = model.weight.detach().clone()
+    norm = precision.step(model(torch.tensor([torch.inf, 0.0])).sum(), model, optimizer, 1.0)
+    assert not np.isfinite(norm) and torch.equal(model.weight, before)
+    norm = precision.step(model(torch.tensor([3.0, 4.0])).sum(), model, optimizer, 1.0)
+    assert norm == pytest.approx(5.0)  # before it is clipped to 1
+    assert torch.allclose(before - model.weight, torch.tensor([[0.6, 0.8]]), atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_forward_passes_run_in_their_number_format(dtype):
+    x, w = torch.ones(2, 2), torch.ones(2, 2)
+    with Precision(dtype, "cpu").autocast():
+        assert (x @ w).dtype == getattr(torch, dtype)
+    assert (x @ w).dtype == torch.float32

