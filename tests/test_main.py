@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import pytest
-from crs_lite.opening import budgets
 
 from crs_lite.__main__ import main
 from crs_lite.paths import ROOT
@@ -67,18 +66,11 @@ def test_other_wrong_words(capsys, argv):
     one_sentence(capsys, argv)
 
 
-def test_budgets_are_read_as_python_where_they_are_python():
-    assert budgets(["rl_lr=1e-4", "arch=qwen3", "sid_sizes=(4, 4, 4)"]) == {
-        "rl_lr": 1e-4,
-        "arch": "qwen3",
-        "sid_sizes": (4, 4, 4),
-    }
-
-
 def test_two_seeds_of_an_experiment_at_the_same_time(tmp_path):
     for folder in ("crs_lite", "data"):  # a copy, whose runs/ nobody keeps
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    words = "experiment mapping --profile smoke --seeds 2 --jobs 2 --only kmeans --out rows --set mapping_epochs=1 check_items=10"
+    words = "experiment mapping --profile smoke --seeds 2 --jobs 2 --only kmeans --out rows --try"
+    words += " --set mapping_epochs=1 check_items=10"
     subprocess.run([sys.executable, "-m", "crs_lite", *words.split()], cwd=tmp_path, check=True)
     made = [json.loads(p.read_text()) for p in sorted((tmp_path / "rows" / "mapping").iterdir())]
     assert [(row["row"], row["seed"], row["profile"]["check_items"]) for row in made] == [

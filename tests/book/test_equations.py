@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def same(a, b) -> bool:
@@ -196,7 +196,7 @@ def kept(collect) -> bool:
         [("e", 0, True), ("f", -1, True)],
         [("g", 3, False), ("", 3, True)],
     ]
-    profile = SimpleNamespace(collect_samples=2, rl_temperature=1, max_reasoning=9, eval_batch=2)
+    profile = SimpleNamespace(collect_samples=2, rl_temperature=1, max_reasoning=9, max_conclusion=9, eval_batch=2)
     with patch("crs_lite.evolve.sample_thoughts", lambda *_: drawn):
         both = {tuple(collect(None, None, requests, profile, seed)) for seed in range(20)}
     return both == {((0, "a"), (1, "c")), ((0, "a"), (1, "d"))}
@@ -205,7 +205,7 @@ def kept(collect) -> bool:
 EQUATIONS = {
     "eq-kept": ("crs_lite.evolve.collect", kept),
     "eq-sft": ("crs_lite.sft.masked_loss", masked),
-    "eq-support": ("crs_lite.teacher.Evidence", support),
+    "eq-support": ("crs_lite.reasoning.teacher.Evidence", support),
     "eq-score": (
         "crs_lite.rewards.item_scores",
         lambda f: same(

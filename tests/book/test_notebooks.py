@@ -5,6 +5,7 @@ import shutil
 import nbformat
 import pytest
 
+from crs_lite import paths
 from crs_lite.site import build
 
 
@@ -13,14 +14,14 @@ def checkout(tmp_path_factory):
     root = tmp_path_factory.mktemp("checkout")
     left_out = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
     for folder in ("book", "crs_lite", "data"):
-        shutil.copytree(book.ROOT / folder, root / folder, ignore=left_out)
+        shutil.copytree(paths.ROOT / folder, root / folder, ignore=left_out)
     return root
 
 
-@pytest.mark.parametrize("path", book.notebooks(), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", build.notebooks(), ids=lambda p: p.stem)
 def test_notebook_at_smoke(path, checkout, tmp_path):
     output = tmp_path / path.name
-    run = book.execute(checkout / path.relative_to(book.ROOT), output, "smoke", root=checkout)
+    run = build.execute(checkout / path.relative_to(paths.ROOT), output, "smoke", root=checkout)
     assert run.error is None, run.error
     assert run.headlines, "the notebook records no headline metric"
     for cell in nbformat.read(output, as_version=4).cells:

@@ -9,6 +9,7 @@ import nbformat
 import pytest
 from playwright.sync_api import sync_playwright
 
+from crs_lite import paths
 from crs_lite.site import build, render
 
 QUIET = (
@@ -38,7 +39,8 @@ OPENED = """() => {
     for (const box of document.querySelectorAll('.admonition.dropdown')) {
         const before = box.classList.contains('toggle-hidden')
         box.querySelector('.admonition-title').click()
-        if (!before || box.classList.contains('toggle-hidden')) stuck.push('dropdown: ' + box.textContent.trim().slice(0, 40))
+        const text = box.textContent.trim().slice(0, 40)
+        if (!before || box.classList.contains('toggle-hidden')) stuck.push('dropdown: ' + text)
     }
     for (const box of document.querySelectorAll('details')) {
         const before = box.open
@@ -58,8 +60,8 @@ COLOURS = """() => {
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """The rendered book, strictly built from the committed notebooks: its folder."""
-    report = book.build("smoke", tmp_path_factory.mktemp("build"), run_notebooks=False)
-    assert report.ok, book.main_summary(report)
+    report = build.build_book("smoke", tmp_path_factory.mktemp("build"), run_notebooks=False)
+    assert report.ok, build.main_summary(report)
     return report.index.parent
 
 
@@ -112,7 +114,7 @@ def pages_of(site):
 
 
 def test_every_page_is_local_quiet_and_fits_a_phone_and_every_link_leads_somewhere(site, chromium):
-    listed = {p.stem for p in book.notebooks()} | {"intro", "how-to-use", "references"}
+    listed = {p.stem for p in build.notebooks()} | {"intro", "how-to-use", "references"}
     assert listed <= {p.stem for p in pages_of(site)}
     faults, ids, links, formulas = {}, {}, {}, 0
     for page in pages_of(site):
@@ -172,15 +174,17 @@ def test_the_footer_names_both_licences(site):
         assert "Apache License 2.0" in footer and "creativecommons.org/licenses/by/4.0" in footer
 
 
-@pytest.mark.parametrize("path", book.notebooks(), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", build.notebooks(), ids=lambda p: p.stem)
 def test_a_committed_notebook_is_a_clean_finished_run(path):
     nb = nbformat.read(path, as_version=4)
     nbformat.validate(nb)
     assert nb.metadata.language_info.name == "python"
     code = [c for c in nb.cells if c.cell_type == "code"]
-    book.check_parameters(nb, path, {})
+    build.check_parameters(nb, path, {})
     for cell in nb.cells:
-        assert not pages.ADDED_TAGS & set(cell.metadata.get("tags", [])), "papermill's: commit without_added_cells(...)"
+        assert not render.ADDED_TAGS & set(cell.metadata.get("tags", [])), (
+            "papermill's: commit without_added_cells(...)"
+        )
     for cell in code:
         assert cell.execution_count is not None, f"never executed: {cell.source[:60]!r}"
         assert not [o for o in cell.outputs if o.output_type == "error"]
@@ -189,4 +193,4 @@ def test_a_committed_notebook_is_a_clean_finished_run(path):
     text = path.read_text()
     homes = r"(?<![\w.:/-])/(?:home|root|Users|tmp|mnt|opt|usr|var|content)/[^\s\"\\]*|\b[A-Z]:\\+Users"
     found = re.findall(homes, text)
-    assert not found and str(book.ROOT) not in text, f"paths of one machine: {found[:3]}"
+    assert not found and str(paths.ROOT) not in text, f"paths of one machine: {found[:3]}"

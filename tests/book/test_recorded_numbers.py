@@ -12,7 +12,7 @@ from crs_lite.marketplace import FROZEN_SHA256
 from crs_lite.site import build
 from crs_lite.study import results
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 RECORDED = results.load(ROOT / "book" / "results" / "quickstart-laptop.json")
 
 
@@ -31,7 +31,7 @@ def test_readme_shows_the_recorded_benchmarks():
 
 def test_the_guide_shows_the_recorded_runs():
     text = (ROOT / "book" / "instructors.md").read_text()
-    assert text == results.with_block(text, book.recorded_runs(), "runs")
+    assert text == results.with_block(text, build.recorded_runs(), "runs")
 
 
 def test_readme_says_how_long_a_book_takes():

@@ -1,6 +1,8 @@
 """The checkpoints that come with the book are what they say, and are good enough for the chapters that start from
 them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,10 +13,11 @@ from crs_lite.chapters import checkpoints
 from crs_lite.errors import CRSError
 from crs_lite.evaluate import per_request, ranks_of_targets
 from crs_lite.paths import SHIPPED
-from crs_lite.pipeline import Pipeline
+from crs_lite.prepared import prepare
 from crs_lite.profiles import get_profile
 from crs_lite.ranker import CRSRanker, roundtrip
 from crs_lite.tasks import context_to_sid
+from crs_lite.training import align, distil
 
 
 @pytest.fixture(scope="module")
@@ -23,24 +26,24 @@ def log():
 
 
 def test_they_belong_to_the_frozen_shop_and_stay_small(log):
-    about = artifacts.about()
-    assert about["log_sha256"] == marketplace.FROZEN_SHA256 and set(about["stages"]) == set(artifacts.STAGES)
-    assert sum(f.stat().st_size for f in artifacts.FOLDER.rglob("*") if f.is_file()) < 8e6
+    about = checkpoints.about()
+    assert about["log_sha256"] == marketplace.FROZEN_SHA256 and set(about["stages"]) == set(checkpoints.STAGES)
+    assert sum(f.stat().st_size for f in checkpoints.FOLDER.rglob("*") if f.is_file()) < 8e6
     with pytest.raises(CRSError, match="made for the log"):
-        artifacts.codec(toy_log())
+        checkpoints.codec(toy_log())
     with pytest.raises(CRSError, match="no artifact"):
-        artifacts.model("oracle")
+        checkpoints.model("oracle")
 
 
 def test_half_precision_kept_what_was_learnt(log):
-    codec, aligned = artifacts.codec(log), artifacts.model("aligned")
+    codec, aligned = checkpoints.codec(log), checkpoints.model("aligned")
     found = roundtrip(aligned, codec, 100)
-    recorded = artifacts.about()["stages"]["aligned"]["info"]
+    recorded = checkpoints.about()["stages"]["aligned"]["info"]
     assert found["item_to_sid_hr1"] >= recorded["item_to_sid_hr1"] - 0.03
     assert found["sid_to_title_exact"] >= recorded["sid_to_title_exact"] - 0.08
     requests = log.split("valid")[:120]
     for name, reason in (("aligned", "none"), ("distilled", "own")):
-        ranked = CRSRanker(name, artifacts.model(name), codec, reason).rank(requests, 10)
+        ranked = CRSRanker(name, checkpoints.model(name), codec, reason).rank(requests, 10)
         ndcg = per_request(ranks_of_targets(ranked, np.array([r.target for r in requests])))["NDCG@10"].mean()
         assert ndcg > 0.15  # popularity reaches a tenth of that
 
@@ -48,7 +51,7 @@ def test_half_precision_kept_what_was_learnt(log):
 def test_beside_a_gpu_they_stay_and_learn_on_the_cpu(log, monkeypatch):
     """Chapters compare them with arrays of their own. (This machine has no GPU: whatever went to one would fail.)"""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    model, codec = artifacts.model("aligned"), artifacts.codec(log)
+    model, codec = checkpoints.model("aligned"), checkpoints.codec(log)
     lesson = context_to_sid(codec, log.split("train")[-2:])
     sft.train(model, codec.tokenizer, lesson, epochs=1, lr=1e-4, batch_tokens=512, seed=0, dtype="float16")
     assert {p.device.type for p in model.parameters()} == {"cpu"} and {p.dtype for p in model.parameters()} == {
@@ -58,20 +61,22 @@ def test_beside_a_gpu_they_stay_and_learn_on_the_cpu(log, monkeypatch):
 
 def test_missing_artifacts_say_how_to_make_them(tmp_path):
     with pytest.raises(CRSError, match="python -m crs_lite artifacts"):
-        artifacts.about(tmp_path)
+        checkpoints.about(tmp_path)
 
 
 def test_a_run_goes_on_from_them_and_any_other_run_does_not(log, tmp_path):
-    assert artifacts.unpack(tmp_path) == list(artifacts.STAGES.values())
+    assert checkpoints.unpack(tmp_path) == list(checkpoints.STAGES.values())
     (tmp_path / "distil" / "mine").touch()
-    assert artifacts.unpack(tmp_path) == []  # a run's own stages are left alone
+    assert checkpoints.unpack(tmp_path) == []  # a run's own stages are left alone
     assert (tmp_path / "distil" / "mine").exists()
-    p = Pipeline(log, None, get_profile("laptop"), 0, tmp_path, SHIPPED / "embeddings.safetensors")
-    p.prepare()
-    never = lambda *_: pytest.fail("trained again")  # noqa: E731
+    p = prepare(log, None, get_profile("laptop"), 0, tmp_path, SHIPPED / "embeddings.safetensors")
+
+    def never(*_):
+        pytest.fail("trained again")
+
     p.work._make = never
-    distilled = p.distil(p.align())
-    assert distilled.minutes == artifacts.about()["stages"]["distilled"]["minutes"]
-    p.profile = get_profile("laptop", sft_epochs=2)
+    distilled = distil(p, align(p))
+    assert distilled.minutes == checkpoints.about()["stages"]["distilled"]["minutes"]
+    longer = replace(p, profile=get_profile("laptop", sft_epochs=2))
     with pytest.raises(pytest.fail.Exception, match="trained again"):
-        p.distil(p.align())
+        distil(longer, align(longer))

@@ -13,7 +13,7 @@ from crs_lite.errors import CRSError
 from crs_lite.paths import SHIPPED
 from crs_lite.site import build
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = sorted((ROOT / "book").glob("ch*.ipynb"))
 ANSWERS = json.loads(lesson.ANSWERS.read_text())
 
@@ -53,11 +53,11 @@ def test_the_run_box_tells_what_was_recorded_and_nothing_else(monkeypatch, tmp_p
     monkeypatch.setattr(lesson, "CHAPTERS", path)
     assert (lesson.run_box("ch")["minutes"] == "not run").all()
     runs = [
-        book.NotebookRun("book/ch", 1.234, 500.4, {"NDCG@10": 0.5}),
-        book.NotebookRun("book/bad", 1, 1, {}, "fault"),
+        build.NotebookRun("book/ch", 1.234, 500.4, {"NDCG@10": 0.5}),
+        build.NotebookRun("book/bad", 1, 1, {}, "fault"),
     ]
-    book.record(book.BookReport("laptop", "a machine", runs, None), path)
-    book.record(book.BookReport("smoke", "a machine", runs[:1], None), path)
+    build.record(build.BookReport("laptop", "a machine", runs, None), path)
+    build.record(build.BookReport("smoke", "a machine", runs[:1], None), path)
     box = lesson.run_box("ch")
     assert (
         box.loc["laptop", "minutes"] == box.loc["smoke", "minutes"] == "1.2" and box.loc["gpu", "minutes"] == "not run"

@@ -3,7 +3,6 @@
 from html.parser import HTMLParser
 
 import numpy as np
-from test_learned_baselines import LOG, shop  # noqa: F401  (a fixture)
 from toy import toy_log
 
 from crs_lite.chapters.widgets import beam_stepper, sid_explorer
@@ -42,9 +41,9 @@ def test_every_item_stands_once_under_its_codes():
     assert "<script" not in html and "http" not in html
 
 
-def test_the_stepper_ends_with_the_beams_of_the_search(shop):  # noqa: F811
-    model, codec = shop
-    request = LOG.split("test")[0]
+def test_the_stepper_ends_with_the_beams_of_the_search(toy_model):
+    model, codec = toy_model
+    request = codec.log.split("test")[0]
     prompt = codec.prompt(request)
     html = beam_stepper(model, codec, [*prompt, codec.end_think], k=3, target=request.target)
     reader = Reader()

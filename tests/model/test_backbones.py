@@ -1,4 +1,4 @@
-"""Backbones are built from texts, saved and loaded the Hugging Face way; what is damaged is neither loaded nor saved."""
+"""Backbones are built from texts, saved and loaded the Hugging Face way; what is damaged is refused."""
 
 import pytest
 import torch

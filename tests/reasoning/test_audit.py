@@ -16,6 +16,7 @@ def test_attribute_truth():
 
 
 def test_audit_by_hand():
+    parser = Parser({"brand": ["Nordfell", "3M", "Dr. Martens"], "weather": ["cold", "mild"]})
     texts = [
         "Expect Nordfell. It is cold. expect  nordfell.",
         "A mild day. Dr. Martens, Dr. Martens.",
@@ -24,7 +25,7 @@ def test_audit_by_hand():
     ]
     truths = [{"brand": "Nordfell", "weather": "mild"}, {"weather": "mild"}, {"brand": "3M"}, {}]
     # true: Nordfell, mild; false: cold; Dr. Martens has no truth to compare with
-    found = audit(texts, truths, PARSER)
+    found = audit(texts, truths, parser)
     assert found == {
         "attribute_truth": 2 / 3,
         "stated": 1.0,
@@ -32,11 +33,11 @@ def test_audit_by_hand():
         "contradicts_itself": 0.0,
         "words": 18 / 4,
     }
-    assert audit([""], [{}], PARSER)["attribute_truth"] is None
-    assert audit(['It says "a b. a b. a b."'], [{}], PARSER)["repeated"] == 0
+    assert audit([""], [{}], parser)["attribute_truth"] is None
+    assert audit(['It says "a b. a b. a b."'], [{}], parser)["repeated"] == 0
     for bad in (([], []), (["a"], [])):
         with pytest.raises(CRSError):
-            audit(*bad, PARSER)
+            audit(*bad, parser)
 
 
 def test_a_teacher_never_cites_falsely_but_its_texts_are_false_of_other_requests():

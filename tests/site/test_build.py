@@ -12,6 +12,8 @@ import nbformat
 import pytest
 from nbformat import v4
 
+from crs_lite import paths
+from crs_lite.chapters import lesson
 from crs_lite.errors import CRSError
 from crs_lite.site import build, render
 
@@ -42,7 +44,7 @@ def make_book(tmp_path):
         lines = ["format: jb-book", "root: book/intro", "chapters:", *(f"  - file: book/{c}" for c in chapters)]
         (tmp_path / "_toc.yml").write_text("\n".join(lines) + "\n")
         for name in ("_config.yml", "book/references.bib", "book/_static/book.css"):
-            shutil.copy(book.ROOT / name, tmp_path / name)
+            shutil.copy(paths.ROOT / name, tmp_path / name)
         return tmp_path
 
     return make
@@ -56,10 +58,10 @@ def test_notebooks_come_in_reading_order_whatever_the_nesting(tmp_path):
         "format: jb-book\nroot: book/intro\nparts:\n- chapters:\n  - file: book/z\n  - file: book/m\n"
         "    sections:\n    - file: book/k\n- chapters:\n  - file: book/a\n"
     )
-    assert [p.stem for p in book.notebooks(tmp_path)] == ["z", "k", "a"]
+    assert [p.stem for p in build.notebooks(tmp_path)] == ["z", "k", "a"]
     (tmp_path / "book" / "k.ipynb").unlink()
     with pytest.raises(CRSError, match="_toc.yml.*book/k"):
-        book.notebooks(tmp_path)
+        build.notebooks(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -74,26 +76,26 @@ def test_notebooks_come_in_reading_order_whatever_the_nesting(tmp_path):
 )
 def test_bad_parameters_cost_one_sentence(nb, parameters, complaint):
     with pytest.raises(CRSError, match=complaint):
-        book.check_parameters(nb, Path("book/x.ipynb"), parameters)
+        build.check_parameters(nb, Path("book/x.ipynb"), parameters)
 
 
 def test_good_parameters_pass():
     nb = notebook(first='SEED: int = 0\nPROFILE = "laptop"  # a comment')
-    book.check_parameters(nb, Path("book/x.ipynb"), {"PROFILE": "gpu", "SEED": 3})
+    build.check_parameters(nb, Path("book/x.ipynb"), {"PROFILE": "gpu", "SEED": 3})
 
 
 def test_a_run_gets_its_profile_its_folder_and_the_package_and_leaves_its_headline(make_book, tmp_path):
     code = "from pathlib import Path\nfrom crs_lite.book import headline\n"
     code += "headline(f'{PROFILE} here', Path('intro.md').stat().st_size)"
     root = make_book(one=notebook(code))
-    run = book.execute(root / "book" / "one.ipynb", tmp_path / "out" / "one.ipynb", "laptop", root=root)
+    run = build.execute(root / "book" / "one.ipynb", tmp_path / "out" / "one.ipynb", "laptop", root=root)
     assert run.error is None and run.chapter == "book/one" and 0 < run.minutes < 1
     assert run.headlines == {"laptop here": (root / "book" / "intro.md").stat().st_size}
     done = nbformat.read(tmp_path / "out" / "one.ipynb", as_version=4)
-    assert book.headlines(done) == run.headlines
+    assert build.headlines(done) == run.headlines
     assert any("text/plain" in o.data for o in done.cells[-1].outputs)  # readers see it, too
 
-    clean = pages.without_added_cells(done)
+    clean = render.without_added_cells(done)
     assert [c.source for c in clean.cells] == [c.source for c in notebook(code).cells]
     assert len(done.cells) == len(clean.cells) + 1
     records = {"papermill", "crs"}
@@ -103,13 +105,13 @@ def test_a_run_gets_its_profile_its_folder_and_the_package_and_leaves_its_headli
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_headline_is_a_finite_number(value):
     with pytest.raises(CRSError, match="finite"):
-        book.headline("NDCG@10", value)
+        lesson.headline("NDCG@10", value)
 
 
 def test_peak_memory_is_that_of_the_children():
     child = [sys.executable, "-c", "import time; held = b'x' * 200_000_000; time.sleep(1.5)"]
     own = b"y" * 400_000_000  # ours does not count
-    with book.PeakMemory() as memory:
+    with build.PeakMemory() as memory:
         subprocess.run(child, check=True)
     assert 200e6 < memory.peak < 300e6
     del own
@@ -119,11 +121,11 @@ def test_one_failing_chapter_stops_neither_the_others_nor_the_pages(make_book, t
     failing = notebook("1 + 1", "raise RuntimeError('it broke\\nsecond line')")
     good = notebook("print('PROFILE', PROFILE)", "from crs_lite.book import headline\nheadline('hits', 3)")
     root = make_book(bad=failing, good=good)
-    report = book.build("laptop", tmp_path / "build", root=root)
+    report = build.build_book("laptop", tmp_path / "build", root=root)
     bad, good = report.runs
     assert bad.error == "book/bad.ipynb, cell 4: RuntimeError: it broke" and good.error is None
     assert not report.ok and report.render_error is None
-    summary = book.main_summary(report)
+    summary = build.main_summary(report)
     assert bad.error in summary and str(report.index) in summary
 
     page = text_of(report.index.parent / "book" / "good.html")
@@ -139,7 +141,7 @@ def test_any_warning_fails_the_pages_and_smoke_shows_the_committed_notebooks(mak
     root = make_book(one=notebook())
     with (root / "book" / "intro.md").open("a") as f:
         f.write("\nSee {doc}`nowhere`.\n")
-    report = book.build("smoke", tmp_path / "build", run_notebooks=False, root=root)
+    report = build.build_book("smoke", tmp_path / "build", run_notebooks=False, root=root)
     assert not report.ok and report.index is None
     assert "intro.md:5" in report.render_error and "nowhere" in report.render_error and "\n" not in report.render_error
 
@@ -148,33 +150,33 @@ def test_chapters_can_be_run_one_at_a_time_and_the_pages_come_with_the_last(make
     def execute(path, output, profile, *, root):
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(path.read_text())
-        return book.NotebookRun(f"book/{path.stem}", 1.0, 1.0)
+        return build.NotebookRun(f"book/{path.stem}", 1.0, 1.0)
 
-    monkeypatch.setattr(book, "execute", execute)
-    monkeypatch.setattr(book, "render", lambda root, out, outputs: out / "html" / "index.html")
+    monkeypatch.setattr(build, "execute", execute)
+    monkeypatch.setattr(build, "render", lambda root, out, outputs: out / "html" / "index.html")
     root = make_book(one=notebook(), two=notebook())
     with pytest.raises(CRSError, match="'three'.*one, two"):
-        book.build("laptop", tmp_path / "build", only="three", root=root)
-    first = book.build("laptop", tmp_path / "build", only="o*", root=root)
+        build.build_book("laptop", tmp_path / "build", only="three", root=root)
+    first = build.build_book("laptop", tmp_path / "build", only="o*", root=root)
     assert [run.chapter for run in first.runs] == ["book/one"] and first.ok and first.index is None
     assert "book/two have not run" in capsys.readouterr().out
-    second = book.build("laptop", tmp_path / "build", only="two", root=root)
+    second = build.build_book("laptop", tmp_path / "build", only="two", root=root)
     assert [run.chapter for run in second.runs] == ["book/two"] and second.index is not None
 
 
 def test_no_run_to_show(make_book, tmp_path):
     with pytest.raises(CRSError, match="no such run.*--profile laptop"):
-        book.build("laptop", tmp_path / "build", run_notebooks=False, root=make_book(one=notebook()))
+        build.build_book("laptop", tmp_path / "build", run_notebooks=False, root=make_book(one=notebook()))
 
 
 def test_the_table():
     runs = [
-        book.NotebookRun("book/first", 0.5, 812.4, {"NDCG@10": 0.41234}),
-        book.NotebookRun("book/a-longer-name", 12.345, 99.6),
-        book.NotebookRun("book/third", 1.0, 5.0, {"HR@1": 0.1}, "book/third.ipynb, cell 2: ValueError: no"),
+        build.NotebookRun("book/first", 0.5, 812.4, {"NDCG@10": 0.41234}),
+        build.NotebookRun("book/a-longer-name", 12.345, 99.6),
+        build.NotebookRun("book/third", 1.0, 5.0, {"HR@1": 0.1}, "book/third.ipynb, cell 2: ValueError: no"),
     ]
-    report = book.BookReport("laptop", "2 cores", runs, Path("build/laptop/html/index.html"))
-    assert book.main_summary(report).splitlines() == [
+    report = build.BookReport("laptop", "2 cores", runs, Path("build/laptop/html/index.html"))
+    assert build.main_summary(report).splitlines() == [
         "Profile laptop on 2 cores",
         "chapter             minutes  peak MB  headline",
         "book/first             0.50      812  NDCG@10 0.4123",

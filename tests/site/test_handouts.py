@@ -11,13 +11,14 @@ import nbformat
 import pytest
 import torch
 
+from crs_lite import paths
 from crs_lite.chapters import lesson
 from crs_lite.model.backbones import tiny_model, train_tokenizer
 from crs_lite.profiles import STAND_IN, get_profile
 from crs_lite.site import build, handouts
 
 FRESH = handouts.make()
-COPIES = sorted((book.ROOT / handouts.FOLDER).glob("*.ipynb"))
+COPIES = sorted((paths.ROOT / handouts.FOLDER).glob("*.ipynb"))
 ANSWERS = json.loads(lesson.ANSWERS.read_text())
 
 
@@ -45,12 +46,12 @@ def solution_cells(path) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("path", COPIES, ids=lambda p: p.stem)
 def test_a_copy_is_plain_and_has_a_stub_for_every_exercise_and_no_solution(path):
-    original, copy = text_of(book.ROOT / "book" / path.name), text_of(path)
+    original, copy = text_of(paths.ROOT / "book" / path.name), text_of(path)
     markdown = "\n".join(c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "markdown")
     assert not re.search(r":::|\{(cite|eq|doc|term|ref|numref)(:\w)?\}`|\$\$ \(", markdown)
     labels = re.findall(r":::\{exercise\}\n:label: ([\w-]+)", original)
     assert copy.count("### Exercise ") == len(labels)
-    solutions = solution_cells(book.ROOT / "book" / path.name)
+    solutions = solution_cells(paths.ROOT / "book" / path.name)
     assert set(solutions) == set(labels)
     for label in labels:
         assert solutions[label] and not any(source in copy for source in solutions[label]), (
@@ -110,15 +111,15 @@ def test_the_first_cell_fetches_once_and_stops_when_it_cannot(git, tmp_path):
 
 
 def test_address_and_tag_have_one_place(tmp_path):
-    shutil.copytree(book.ROOT / "book", tmp_path / "book", ignore=shutil.ignore_patterns("results", "colab"))
-    shutil.copy(book.ROOT / "_toc.yml", tmp_path)
+    shutil.copytree(paths.ROOT / "book", tmp_path / "book", ignore=shutil.ignore_patterns("results", "colab"))
+    shutil.copy(paths.ROOT / "_toc.yml", tmp_path)
     (tmp_path / "_config.yml").write_text("repository:\n  url: https://github.com/an/other\n  branch: v9\n")
     assert "--branch v9 https://github.com/an/other " in handouts.make(tmp_path)["ch01-search-box.ipynb"]
     assert handouts.colab_url("x", tmp_path).startswith(
         "https://colab.research.google.com/github/an/other/blob/v9/book/colab/x"
     )
     old, _ = handouts.source()
-    assert not any(old in path.read_text() for path in (book.ROOT / "crs_lite").glob("*.py"))
+    assert not any(old in path.read_text() for path in (paths.ROOT / "crs_lite").glob("*.py"))
 
 
 def test_directives_become_plain_markdown():
@@ -137,7 +138,7 @@ def test_the_requirements_for_colab_leave_its_torch_alone_and_agree_with_ours():
     def pins(path):
         return dict(line.split("==") for line in path.read_text().splitlines() if line and not line.startswith("#"))
 
-    ours, colab = pins(book.ROOT / "requirements.txt"), pins(book.ROOT / handouts.FOLDER / "requirements.txt")
+    ours, colab = pins(paths.ROOT / "requirements.txt"), pins(paths.ROOT / handouts.FOLDER / "requirements.txt")
     assert "torch" not in colab and colab.items() <= ours.items()
 
 
@@ -149,7 +150,7 @@ def checkout(tmp_path_factory):
     root = tmp_path_factory.mktemp("checkout")
     for folder in ("book", "crs_lite", "data"):
         shutil.copytree(
-            book.ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+            paths.ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
         )
     return root
 
@@ -176,7 +177,7 @@ def test_a_stand_in_takes_the_place_of_a_pretrained_backbone_only(stand_in, monk
 def test_a_copy_runs_at_its_own_profile(path, checkout, stand_in, tmp_path, monkeypatch):
     monkeypatch.setenv(STAND_IN, str(stand_in))
     output = tmp_path / path.name
-    run = book.execute(checkout / path.relative_to(book.ROOT), output, "colab", root=checkout)
+    run = build.execute(checkout / path.relative_to(paths.ROOT), output, "colab", root=checkout)
     assert run.error is None, run.error
     shown = "".join(str(c.get("outputs", "")) for c in nbformat.read(output, as_version=4).cells)
     assert shown.count("not yet. ") == text_of(path).count('check("ex')

@@ -10,7 +10,7 @@ from crs_lite.study import results
 
 def test_results_files_are_checked(tmp_path):
     path = tmp_path / "r.json"
-    with pytest.raises(CRSError, match="no such results file"):
+    with pytest.raises(CRSError, match="no such file; restore it, or make it"):
         results.load(path)
     path.write_text('{"schema": 1,\n "x": ')
     with pytest.raises(CRSError, match="line 2: damaged"):
