@@ -66,6 +66,7 @@ def test_other_wrong_words(capsys, argv):
     one_sentence(capsys, argv)
 
 
+@pytest.mark.slow
 def test_two_seeds_of_an_experiment_at_the_same_time(tmp_path):
     for folder in ("crs_lite", "data"):  # a copy, whose runs/ nobody keeps
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))

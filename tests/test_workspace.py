@@ -47,6 +47,7 @@ def test_a_failing_stage_leaves_nothing_that_could_be_taken_for_one(tmp_path):
     assert stage.info == {"ok": True} and not (stage.folder / "half.json").exists()
 
 
+@pytest.mark.slow
 def test_a_kill_in_the_middle_is_like_no_run_at_all(tmp_path):
     code = (
         "import os, signal, sys; from pathlib import Path; from crs_lite.workspace import Workspace\n"

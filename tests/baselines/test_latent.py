@@ -83,6 +83,7 @@ def test_the_policy_gradient_of_latents_is_that_of_a_gaussian(toy_model):
             assert bridge.map.bias.grad[i].item() == pytest.approx(slope, rel=1e-4, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_both_phases_of_latent_reasoning_learn(toy_model, tmp_path):
     model, codec = toy_model
     model = copy.deepcopy(model).float()

@@ -15,6 +15,7 @@ def four_groups(n=120, d=16, seed=0):
     return (centres[np.arange(n) % 4] + 0.05 * rng.normal(size=(n, d))).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_rqvae_puts_what_lies_together_on_one_first_code(tmp_path):
     x = four_groups()
     rq = RQVAE((4, 4, 4), seed=0, latent=8, hidden=32, epochs=150, batch=40)

@@ -8,6 +8,8 @@ import pytest
 from crs_lite import paths
 from crs_lite.site import build
 
+pytestmark = [pytest.mark.notebook, pytest.mark.slow(minutes=7)]
+
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):

@@ -113,6 +113,8 @@ def pages_of(site):
     return [p for p in sorted(site.rglob("*.html")) if p != site / "index.html" and "_static" not in p.parts]
 
 
+@pytest.mark.browser
+@pytest.mark.slow(minutes=2)
 def test_every_page_is_local_quiet_and_fits_a_phone_and_every_link_leads_somewhere(site, chromium):
     listed = {p.stem for p in build.notebooks()} | {"intro", "how-to-use", "references"}
     assert listed <= {p.stem for p in pages_of(site)}
@@ -133,11 +135,15 @@ def test_every_page_is_local_quiet_and_fits_a_phone_and_every_link_leads_somewhe
     assert formulas > 0
 
 
+@pytest.mark.browser
+@pytest.mark.slow(minutes=2)
 def test_the_front_door_leads_to_the_preface(site):
     target = re.search(r'url=([^"]+)"', (site / "index.html").read_text())[1]
     assert (site / target).is_file() and target == "book/intro.html"
 
 
+@pytest.mark.browser
+@pytest.mark.slow(minutes=2)
 def test_the_checks_above_notice_what_they_are_for(chromium, tmp_path):
     page = tmp_path / "bad.html"
     page.write_text(
@@ -160,6 +166,8 @@ def luminance(rgb):
     return 0.2126 * r + 0.7152 * g + 0.0722 * b
 
 
+@pytest.mark.browser
+@pytest.mark.slow(minutes=2)
 def test_the_search_finds_a_word_without_a_server(site, chromium):
     tab = chromium.new_page()
     tab.goto((site / "search.html").as_uri() + "?q=trie")
@@ -168,6 +176,8 @@ def test_the_search_finds_a_word_without_a_server(site, chromium):
     tab.close()
 
 
+@pytest.mark.browser
+@pytest.mark.slow(minutes=2)
 def test_the_footer_names_both_licences(site):
     for page in site.glob("book/*.html"):
         footer = page.read_text().split("<footer", 1)[1]

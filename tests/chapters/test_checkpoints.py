@@ -35,6 +35,7 @@ def test_they_belong_to_the_frozen_shop_and_stay_small(log):
         checkpoints.model("oracle")
 
 
+@pytest.mark.slow
 def test_half_precision_kept_what_was_learnt(log):
     codec, aligned = checkpoints.codec(log), checkpoints.model("aligned")
     found = roundtrip(aligned, codec, 100)
@@ -64,6 +65,7 @@ def test_missing_artifacts_say_how_to_make_them(tmp_path):
         checkpoints.about(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_them_and_any_other_run_does_not(log, tmp_path):
     assert checkpoints.unpack(tmp_path) == list(checkpoints.STAGES.values())
     (tmp_path / "distil" / "mine").touch()

@@ -84,6 +84,7 @@ def test_good_parameters_pass():
     build.check_parameters(nb, Path("book/x.ipynb"), {"PROFILE": "gpu", "SEED": 3})
 
 
+@pytest.mark.slow
 def test_a_run_gets_its_profile_its_folder_and_the_package_and_leaves_its_headline(make_book, tmp_path):
     code = "from pathlib import Path\nfrom crs_lite.book import headline\n"
     code += "headline(f'{PROFILE} here', Path('intro.md').stat().st_size)"
@@ -117,6 +118,7 @@ def test_peak_memory_is_that_of_the_children():
     del own
 
 
+@pytest.mark.slow
 def test_one_failing_chapter_stops_neither_the_others_nor_the_pages(make_book, tmp_path):
     failing = notebook("1 + 1", "raise RuntimeError('it broke\\nsecond line')")
     good = notebook("print('PROFILE', PROFILE)", "from crs_lite.book import headline\nheadline('hits', 3)")
@@ -137,6 +139,7 @@ def test_one_failing_chapter_stops_neither_the_others_nor_the_pages(make_book, t
     assert "PROFILE laptop" not in (root / "book" / "good.ipynb").read_text()  # the sources stay as they were
 
 
+@pytest.mark.slow
 def test_any_warning_fails_the_pages_and_smoke_shows_the_committed_notebooks(make_book, tmp_path):
     root = make_book(one=notebook())
     with (root / "book" / "intro.md").open("a") as f:
@@ -146,6 +149,7 @@ def test_any_warning_fails_the_pages_and_smoke_shows_the_committed_notebooks(mak
     assert "intro.md:5" in report.render_error and "nowhere" in report.render_error and "\n" not in report.render_error
 
 
+@pytest.mark.slow
 def test_chapters_can_be_run_one_at_a_time_and_the_pages_come_with_the_last(make_book, tmp_path, monkeypatch, capsys):
     def execute(path, output, profile, *, root):
         output.parent.mkdir(parents=True, exist_ok=True)

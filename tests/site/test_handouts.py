@@ -85,6 +85,7 @@ print("in", os.getcwd())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("git", ["works", "fails"])
 def test_the_first_cell_fetches_once_and_stops_when_it_cannot(git, tmp_path):
     """On a stand-in for Colab: programs called git and pip that write down how they were called."""
@@ -173,6 +174,8 @@ def test_a_stand_in_takes_the_place_of_a_pretrained_backbone_only(stand_in, monk
     assert get_profile("laptop").backbone == "tiny" and not get_profile("laptop").quick
 
 
+@pytest.mark.notebook
+@pytest.mark.slow(minutes=4)
 @pytest.mark.parametrize("path", COPIES, ids=lambda p: p.stem)
 def test_a_copy_runs_at_its_own_profile(path, checkout, stand_in, tmp_path, monkeypatch):
     monkeypatch.setenv(STAND_IN, str(stand_in))

@@ -28,6 +28,7 @@ def test_the_stock_update_computes_what_ours_does(small):
     assert torch.allclose(mine, bench.naive_logprobs(small.model, small.prompts, completion), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_stock_beams_rank_as_ours_do(small):
     assert bench._same_lists(small, 4) == 4
     assert bench._same_as_brute_force(small, 1) == 1
