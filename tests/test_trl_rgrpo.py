@@ -16,7 +16,7 @@ from crs_lite.model import backbones
 from crs_lite.profiles import get_profile
 from crs_lite.rl import RLConfig, Vocabulary, packed_logprobs, policy_loss, rollout, token_weight
 from crs_lite.trie import Trie
-from crs_lite.trl_rgrpo import RGRPORollout, list_reward
+from crs_lite.trl_rgrpo import RGRPORollout, dataset, list_reward
 
 
 @pytest.fixture
@@ -42,18 +42,34 @@ class Gradient(TrainerCallback):
 
 def trl_trainer(folder, tokenizer, vocab, config, prompts, targets, rollout_func, callback, **changes):
     text = [" ".join(tokenizer.convert_ids_to_tokens(p)) for p in prompts]
-    args = GRPOConfig(**{
-        "output_dir": str(folder / "out"), "num_generations": config.group, "max_steps": 1, "shuffle_dataset": False,
-        "per_device_train_batch_size": len(prompts) * config.group, "max_completion_length": config.max_reasoning,
-        "beta": config.kl, "epsilon": config.clip, "loss_type": config.loss, "use_bias_correction_kl": False,
-        "use_cpu": True, "bf16": False, "gradient_checkpointing": False, "report_to": "none", "save_strategy": "no",
-        "max_grad_norm": 0.0, "learning_rate": 1e-3, **changes,
-    })  # fmt: skip
+    options = dict(
+        output_dir=str(folder / "out"),
+        num_generations=config.group,
+        max_steps=1,
+        shuffle_dataset=False,
+        per_device_train_batch_size=len(prompts) * config.group,
+        max_completion_length=config.max_reasoning,
+        beta=config.kl,
+        epsilon=config.clip,
+        loss_type=config.loss,
+        use_bias_correction_kl=False,
+        use_cpu=True,
+        bf16=False,
+        gradient_checkpointing=False,
+        report_to="none",
+        save_strategy="no",
+        max_grad_norm=0.0,
+        learning_rate=1e-3,
+    )
     return GRPOTrainer(
-        model=AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.float32), args=args,
-        processing_class=tokenizer, train_dataset=Dataset.from_dict({"prompt": text, "target": targets.tolist()}),
-        rollout_func=rollout_func, reward_funcs=list_reward(vocab, config), callbacks=[callback],
-    )  # fmt: skip
+        model=AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.float32),
+        args=GRPOConfig(**{**options, **changes}),
+        processing_class=tokenizer,
+        train_dataset=Dataset.from_dict({"prompt": text, "target": targets.tolist()}),
+        rollout_func=rollout_func,
+        reward_funcs=list_reward(vocab, config),
+        callbacks=[callback],
+    )
 
 
 @pytest.mark.parametrize("loss", ["grpo", "dapo", "dr_grpo"])
@@ -168,3 +184,11 @@ def test_packed_update_under_lora_has_the_gradient_of_the_plain_one(random_model
     for name, p in model.named_parameters():
         if p.requires_grad:
             assert (p.grad - want[name]).norm() <= 1e-5 * want[name].norm(), name
+
+
+def test_a_dataset_for_trl_spells_prompts_that_tokenize_to_the_codec_s(toy_model):
+    _, codec = toy_model
+    requests = codec.log.split("train")[:5]
+    rows = dataset(codec, requests)
+    assert rows["target"] == [r.target for r in requests]
+    assert [codec.encode(text) for text in rows["prompt"]] == [codec.prompt(r) for r in requests]

@@ -52,6 +52,11 @@ def make_hollow(patch: pytest.MonkeyPatch) -> list[str]:
             ranks = {"request_ids": ids, "ranks": [None] * len(ids)}
             row = {"name": about["stage"], "n": len(ids), **ranks, "thoughts": [""] * len(ids), "true_reasoning": ranks}
             (folder / "row.json").write_text(json.dumps(row), encoding="utf-8")
+        elif about["stage"].startswith("merged-"):
+            ids = [r.id for r in log.split(depends["split"])]
+            lists = {m: {"ranks": [None] * len(ids)} for m in ("1", "16")}
+            row = {"name": about["stage"], "n": len(ids), "request_ids": ids, "lists": lists, "thoughts": []}
+            (folder / "row.json").write_text(json.dumps(row), encoding="utf-8")
         elif {"split", "config"} <= set(depends):
             (folder / "steps.jsonl").write_text('{"step": 0, "tokens": 1.0}\n', encoding="utf-8")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from crs_lite.paths import BOOK
 
 
 def same(a, b) -> bool:
@@ -17,9 +17,8 @@ def same(a, b) -> bool:
 
 
 def scores(metric):
-    return lambda f: same(f(np.array([0, 2, 9, 10]))[metric], {
-        "HR@5": [1, 1, 0, 0], "NDCG@10": [1, 1 / log2(4), 1 / log2(11), 0], "MRR": [1, 1 / 3, 1 / 10, 0],
-    }[metric])  # fmt: skip
+    by_hand = {"HR@5": [1, 1, 0, 0], "NDCG@10": [1, 1 / log2(4), 1 / log2(11), 0], "MRR": [1, 1 / 3, 1 / 10, 0]}
+    return lambda f: same(f(np.array([0, 2, 9, 10]))[metric], by_hand[metric])
 
 
 def click(truth_class) -> bool:
@@ -173,10 +172,11 @@ def support(evidence_class) -> bool:
 
     items = [Item(id=i, key=str(i), title="x", attributes={"style": style}) for i, style in enumerate(("red", "blue"))]
     rows = [("coat", 0), ("coat", 0), ("coat", 1), ("hat", 0), ("coat", 1)]
-    log = SearchLog("five", items, [User(id=u, key=str(u)) for u in range(5)], [
+    requests = [
         SearchRequest(id=n, user=n, time=86400 * n, query=q, clicked=(i,), split="train" if n < 4 else "test")
         for n, (q, i) in enumerate(rows)
-    ])  # fmt: skip
+    ]
+    log = SearchLog("five", items, [User(id=u, key=str(u)) for u in range(5)], requests)
     request = log.split("test")[0]
     (kind, seen), p = evidence_class(log).support(request, "style", "red")
     season = (3 + 3 * 0.75) / (4 + 3)  # all of January: the other fact of this bare context
@@ -239,16 +239,12 @@ EQUATIONS = {
 
 
 def markdown(path: Path) -> str:
-    cells = json.loads(path.read_text())["cells"]
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
 
 
 def labels() -> set[str]:
-    return {
-        label
-        for path in (ROOT / "book").glob("*.ipynb")
-        for label in re.findall(r"\$\$ \((eq-[\w-]+)\)", markdown(path))
-    }
+    return {label for path in BOOK.glob("*.ipynb") for label in re.findall(r"\$\$ \((eq-[\w-]+)\)", markdown(path))}
 
 
 def test_every_numbered_equation_stands_here_and_nothing_else():

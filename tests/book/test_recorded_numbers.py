@@ -2,41 +2,43 @@
 
 import json
 import re
-from pathlib import Path
+from math import log2
 
 import pandas as pd
 import pytest
 
 from crs_lite.chapters import lesson
 from crs_lite.marketplace import FROZEN_SHA256
+from crs_lite.paths import BENCH as BENCH_FILE
+from crs_lite.paths import BOOK, EVIDENCE, QUICKSTART, ROOT
 from crs_lite.site import build
-from crs_lite.study import results
+from crs_lite.study import ledger, results
 
-ROOT = Path(__file__).resolve().parents[2]
-RECORDED = results.load(ROOT / "book" / "results" / "quickstart-laptop.json")
+RECORDED = results.load(QUICKSTART)
 
 
-BENCH = results.load(ROOT / "book" / "results" / "bench" / "cpu.json")
+BENCH = results.load(BENCH_FILE)
 
 
 def test_readme_shows_the_recorded_table():
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert text == results.with_block(text, results.markdown(RECORDED))
 
 
 def test_readme_shows_the_recorded_benchmarks():
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert text == results.with_block(text, results.bench_markdown(BENCH), "bench")
 
 
 def test_the_guide_shows_the_recorded_runs():
-    text = (ROOT / "book" / "instructors.md").read_text()
+    text = (ROOT / "book" / "instructors.md").read_text(encoding="utf-8")
     assert text == results.with_block(text, build.recorded_runs(), "runs")
 
 
 def test_readme_says_how_long_a_book_takes():
     """The chapters' recorded minutes, and at most two more for the pages."""
-    text, known = (ROOT / "README.md").read_text(), json.loads(lesson.CHAPTERS.read_text())
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    known = json.loads(lesson.CHAPTERS.read_text(encoding="utf-8"))
     said = {
         "smoke": re.search(r"\| `make book` \|.*\| (\d+) minutes \|", text),
         "laptop": re.search(r"`make book PROFILE=laptop` .* in (\d+) minutes", text),
@@ -45,11 +47,11 @@ def test_readme_says_how_long_a_book_takes():
         assert 0 <= int(found[1]) - sum(runs[profile]["minutes"] for runs in known.values()) <= 2, profile
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "book").glob("ch*.ipynb")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(BOOK.glob("ch*.ipynb")), ids=lambda path: path.stem)
 def test_run_boxes_show_the_recorded_runs(path):
     with pd.option_context("display.max_columns", None):
         expected = lesson.run_box(path.stem)._repr_html_()
-    cells = json.loads(path.read_text())["cells"]
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     shown = [o for c in cells if "".join(c["source"]).endswith(f'run_box("{path.stem}")') for o in c["outputs"]]
     assert ["".join(o["data"]["text/html"]) for o in shown] == [expected]
 
@@ -78,8 +80,6 @@ def test_alignment_is_good_enough_to_build_on():
 
 def test_every_metric_follows_from_the_recorded_ranks():
     """The ranks are the raw data: recompute HR@1 and NDCG@10 from them by the formula."""
-    from math import log2
-
     for row in results.rows(RECORDED):
         ranks = [r for r in row["ranks"] if r is not None]
         n = len(row["ranks"])
@@ -97,10 +97,17 @@ def test_the_system_beats_what_does_not_read_the_context():
 
 
 def test_no_measured_number_is_typed_into_the_prose_of_a_notebook():
-    for path in (ROOT / "book").glob("*.ipynb"):
-        for cell in json.loads(path.read_text())["cells"]:
+    for path in BOOK.glob("*.ipynb"):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             if cell["cell_type"] == "markdown":
                 text = re.sub(r"\$\$.*?\$\$|\$.*?\$|`.*?`", "", "".join(cell["source"]), flags=re.S)
                 # "1.0 million" sizes of the paper's models are facts with a source; decimals of ours are not typed
                 typed = re.findall(r"\d+\.\d+ ?%|\b0\.\d{2,}|\d+ ?%", text)
                 assert not typed, f"{path.name}: {typed}"
+
+
+def test_pages_show_the_ledger_of_the_recorded_rows():
+    table = ledger.markdown(ledger.ledger(EVIDENCE))
+    for path in (ROOT / "README.md", ROOT / "book" / "ledger.md"):
+        text = path.read_text(encoding="utf-8")
+        assert text == results.with_block(text, table, "ledger"), "run: python -m crs_lite ledger --write"

@@ -18,11 +18,12 @@ from crs_lite.profiles import get_profile
 from crs_lite.ranker import CRSRanker, roundtrip
 from crs_lite.tasks import context_to_sid
 from crs_lite.training import align, distil
+from crs_lite.workspace import Workspace
 
 
-@pytest.fixture(scope="module")
-def log():
-    return marketplace.load(SHIPPED)[0]
+@pytest.fixture
+def log(shop):
+    return shop[0]
 
 
 def test_they_belong_to_the_frozen_shop_and_stay_small(log):
@@ -65,20 +66,15 @@ def test_missing_artifacts_say_how_to_make_them(tmp_path):
         checkpoints.about(tmp_path)
 
 
-@pytest.mark.slow
-def test_a_run_goes_on_from_them_and_any_other_run_does_not(log, tmp_path):
+def test_a_run_goes_on_from_them_and_any_other_run_does_not(log, tmp_path, monkeypatch):
     assert checkpoints.unpack(tmp_path) == list(checkpoints.STAGES.values())
     (tmp_path / "distil" / "mine").touch()
     assert checkpoints.unpack(tmp_path) == []  # a run's own stages are left alone
     assert (tmp_path / "distil" / "mine").exists()
     p = prepare(log, None, get_profile("laptop"), 0, tmp_path, SHIPPED / "embeddings.safetensors")
-
-    def never(*_):
-        pytest.fail("trained again")
-
-    p.work._make = never
+    monkeypatch.setattr(Workspace, "_make", lambda *_: pytest.fail("trained again"))
     distilled = distil(p, align(p))
     assert distilled.minutes == checkpoints.about()["stages"]["distilled"]["minutes"]
-    longer = replace(p, profile=get_profile("laptop", sft_epochs=2))
+    other = replace(p, profile=get_profile("laptop", sft_epochs=2))
     with pytest.raises(pytest.fail.Exception, match="trained again"):
-        distil(longer, align(longer))
+        distil(other, align(other))

@@ -1,21 +1,13 @@
-"""The self-check, the example, the run box; and every chapter has the parts that a chapter has."""
+"""The self-check, the running example, the run box, the headline."""
 
 import json
-import re
-from pathlib import Path
 
 import pytest
 from toy import toy_log
 
-from crs_lite import marketplace
 from crs_lite.chapters import lesson
 from crs_lite.errors import CRSError
-from crs_lite.paths import SHIPPED
 from crs_lite.site import build
-
-ROOT = Path(__file__).resolve().parents[2]
-CHAPTERS = sorted((ROOT / "book").glob("ch*.ipynb"))
-ANSWERS = json.loads(lesson.ANSWERS.read_text())
 
 
 def test_check_knows_right_from_wrong(monkeypatch, tmp_path, capsys):
@@ -25,7 +17,7 @@ def test_check_knows_right_from_wrong(monkeypatch, tmp_path, capsys):
         "c": {"answer": "rises", "hint": "look."},
     }
     path = tmp_path / "answers.json"
-    path.write_text(json.dumps(answers))
+    path.write_text(json.dumps(answers), encoding="utf-8")
     monkeypatch.setattr(lesson, "ANSWERS", path)
     assert (
         lesson.check("a", 0.503)
@@ -40,8 +32,8 @@ def test_check_knows_right_from_wrong(monkeypatch, tmp_path, capsys):
         lesson.check("d", 1)
 
 
-def test_the_running_example_is_one_request_of_the_frozen_shop():
-    log, _ = marketplace.load(SHIPPED)
+def test_the_running_example_is_one_request_of_the_frozen_shop(shop):
+    log, _ = shop
     example = lesson.running_example(log)
     assert example.split == "valid" and example.query == "case" and log.n_past(example) >= 8
     with pytest.raises(CRSError, match="no request like"):
@@ -59,52 +51,33 @@ def test_the_run_box_tells_what_was_recorded_and_nothing_else(monkeypatch, tmp_p
     build.record(build.BookReport("laptop", "a machine", runs, None), path)
     build.record(build.BookReport("smoke", "a machine", runs[:1], None), path)
     box = lesson.run_box("ch")
-    assert (
-        box.loc["laptop", "minutes"] == box.loc["smoke", "minutes"] == "1.2" and box.loc["gpu", "minutes"] == "not run"
-    )
-    assert box.loc["laptop", "to expect"] == "NDCG@10 0.500" and "bad" not in json.loads(path.read_text())
+    assert box["minutes"].to_dict() == {"smoke": "1.2", "laptop": "1.2", "colab": "not run", "gpu": "not run"}
+    assert box.loc["laptop", "to expect"] == "NDCG@10 0.500"
+    assert "bad" not in json.loads(path.read_text(encoding="utf-8"))
 
 
-def source(path: Path) -> str:
-    return "\n".join("".join(c["source"]) for c in json.loads(path.read_text())["cells"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_headline_is_a_finite_number(value):
+    with pytest.raises(CRSError, match="finite"):
+        lesson.headline("NDCG@10", value)
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
-def test_a_chapter_has_every_part(path):
-    text = source(path)
-    assert "After this chapter you can" in text and f'run_box("{path.stem}")' in text
-    for part in (
-        "## Run it",
-        "## Break it",
-        "## What our request is so far",
-        "## How this differs from the paper",
-        "## Quick check",
-        "## Exercises",
-        "## Summary",
-    ):
-        assert part in text, part
-    assert "running_example(log)" in text and "{cite" in text
-    assert text.count(":class: dropdown") >= 3 + 3  # quick checks and solutions
-    images = [
-        c
-        for c in json.loads(path.read_text())["cells"]
-        if any("image/png" in o.get("data", {}) for o in c.get("outputs", []))
-    ]
-    assert len(images) >= 3
-    for cell in images:
-        assert len(cell["metadata"]["mystnb"]["image"]["alt"]) > 60
+def test_a_headline_is_shown_and_can_be_found_again(monkeypatch):
+    import IPython.display
+
+    shown = []
+    monkeypatch.setattr(IPython.display, "display", lambda data, raw: shown.append(data))
+    lesson.headline("NDCG@10", 0.123456)
+    assert shown == [{lesson.HEADLINE_MIME: {"name": "NDCG@10", "value": 0.123456}, "text/plain": "NDCG@10: 0.1235"}]
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
-def test_every_exercise_has_a_solution_that_checks_itself(path):
-    text = source(path)
-    exercises = re.findall(r":::\{exercise\}\n:label: (ex[\w-]+)", text)
-    assert 3 <= len(exercises) <= 5
-    for label in exercises:
-        solution = text.split(f":::{{solution-start}} {label}\n")[1].split(":::{solution-end}")[0]
-        assert f'check("{label}"' in solution and label in ANSWERS
+def test_answers_are_compared_as_what_they_are():
+    """Numbers within a tolerance, lists one by one, words exactly."""
+    assert lesson._same(1, 1.0, 1e-6) and not lesson._same(True, 2, 1e-6) and not lesson._same("1.1", 1.0, 1e-6)
+    assert lesson._same([1, [2.0, "a"]], (1, (2, "a")), 1e-6) and not lesson._same([1, 2], [1, 2, 3], 1e-6)
+    assert not lesson._same(None, 0.0, 1.0) and lesson._same(0.0, 1e-9, 1e-6)
 
 
-def test_no_answer_without_an_exercise():
-    every = "".join(map(source, CHAPTERS))
-    assert all(f":label: {label}\n" in every for label in ANSWERS)
+def test_long_cells_of_a_table_are_not_cut():
+    table = lesson.Whole({"x": ["word " * 40]})
+    assert ("word " * 40).strip() in table._repr_html_() and "..." not in repr(table)

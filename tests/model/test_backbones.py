@@ -1,4 +1,4 @@
-"""Backbones are built from texts, saved and loaded the Hugging Face way; what is damaged is refused."""
+"""Backbones are built from texts, saved and loaded the Hugging Face way; a damaged one is neither loaded nor saved."""
 
 import pytest
 import torch

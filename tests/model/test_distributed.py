@@ -73,7 +73,7 @@ def test_one_process_is_the_first_and_waits_for_nobody():
 
 
 def test_gradients_become_their_mean_over_all_processes(monkeypatch):
-    """A second process whose gradients are twice ours; a weight without one counts as zero, a frozen one stays."""
+    """A second process has twice our gradients; a weight without one counts as zero, a frozen one stays as it is."""
     model = torch.nn.Sequential(torch.nn.Linear(2, 1, bias=False), torch.nn.Linear(1, 1, bias=False))
     frozen = torch.nn.Parameter(torch.ones(1), requires_grad=False)
     model.register_parameter("frozen", frozen)

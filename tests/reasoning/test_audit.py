@@ -8,6 +8,8 @@ from crs_lite.reasoning.audit import attribute_truth, audit, by_attribute, plant
 from crs_lite.reasoning.facets import Parser, facet_values
 from crs_lite.reasoning.teacher import Evidence, Teacher, TeacherBias
 
+PARSER = Parser({"brand": ["Nordfell", "Nord", "3M", "Dr. Martens"], "weather": ["cold", "mild"], "fits": ["phone"]})
+
 
 def test_attribute_truth():
     truth = {"category": "parka", "brand": "Nordfell", "weather": "cold"}
@@ -16,7 +18,6 @@ def test_attribute_truth():
 
 
 def test_audit_by_hand():
-    parser = Parser({"brand": ["Nordfell", "3M", "Dr. Martens"], "weather": ["cold", "mild"]})
     texts = [
         "Expect Nordfell. It is cold. expect  nordfell.",
         "A mild day. Dr. Martens, Dr. Martens.",
@@ -25,7 +26,7 @@ def test_audit_by_hand():
     ]
     truths = [{"brand": "Nordfell", "weather": "mild"}, {"weather": "mild"}, {"brand": "3M"}, {}]
     # true: Nordfell, mild; false: cold; Dr. Martens has no truth to compare with
-    found = audit(texts, truths, parser)
+    found = audit(texts, truths, PARSER)
     assert found == {
         "attribute_truth": 2 / 3,
         "stated": 1.0,
@@ -33,11 +34,11 @@ def test_audit_by_hand():
         "contradicts_itself": 0.0,
         "words": 18 / 4,
     }
-    assert audit([""], [{}], parser)["attribute_truth"] is None
-    assert audit(['It says "a b. a b. a b."'], [{}], parser)["repeated"] == 0
+    assert audit([""], [{}], PARSER)["attribute_truth"] is None
+    assert audit(['It says "a b. a b. a b."'], [{}], PARSER)["repeated"] == 0
     for bad in (([], []), (["a"], [])):
         with pytest.raises(CRSError):
-            audit(*bad, parser)
+            audit(*bad, PARSER)
 
 
 def test_a_teacher_never_cites_falsely_but_its_texts_are_false_of_other_requests():

@@ -3,6 +3,8 @@
 import re
 from collections import Counter
 from datetime import UTC, datetime
+from functools import partial
+from itertools import product
 
 import numpy as np
 import pytest
@@ -21,14 +23,10 @@ NONE = TeacherBias(0, 0)
 def shop(n: int = 600, seed: int = 0) -> SearchLog:
     """ "coat" -> parkas, "case" -> phone cases; 80 % train. `style` follows nothing but the shopper's own taste."""
     rng = np.random.default_rng(seed)
-    items = [
-        dict(category="parkas", brand=b, attributes={"weather": w, "style": s})
-        for b in (*BRAND.values(), "Volta") for w in ("cold weather", "mild weather") for s in ("sporty", "classic")
-    ] + [
-        dict(category="phone cases", brand=b, attributes={"fits": f, "style": s})
-        for b in (*BRAND.values(), "Volta") for f in ("iPhone 15", "Galaxy S24", "phone")
-        for s in ("sporty", "classic", "bold")
-    ]  # fmt: skip
+    of_parkas = product((*BRAND.values(), "Volta"), ("cold weather", "mild weather"), ("sporty", "classic"))
+    of_cases = product((*BRAND.values(), "Volta"), ("iPhone 15", "Galaxy S24", "phone"), ("sporty", "classic", "bold"))
+    items = [dict(category="parkas", brand=b, attributes={"weather": w, "style": s}) for b, w, s in of_parkas]
+    items += [dict(category="phone cases", brand=b, attributes={"fits": f, "style": s}) for b, f, s in of_cases]
     items = [Item(id=i, key=str(i), title="x", **kw) for i, kw in enumerate(items)]
     users = []
     for u in range(60):
@@ -60,7 +58,7 @@ def shop(n: int = 600, seed: int = 0) -> SearchLog:
                 query="case" if case else "coat",
                 clicked=(target,),
                 split="train" if i < 0.8 * n else "valid" if i < 0.9 * n else "test",
-            )  # fmt: skip
+            )
         )
     return SearchLog("shop", items, users, rows)
 
@@ -73,12 +71,11 @@ def amazon(n: int = 200) -> SearchLog:
         Item(id=i, key=str(i), title="x", brand=brands[i % 11], attributes={"topic": topics[i % 5]}) for i in range(55)
     ]
     users = [User(id=u, key=str(u)) for u in range(7)]
-    rows = [
-        SearchRequest(id=i, user=i % 7, time=86400 * 20 * i, query=f"{brands[i * i % 55 % 11]} x",
-                      clicked=(i * i % 55,),
-                      split="train" if i < 0.9 * n else "test")
-        for i in range(n)
-    ]  # fmt: skip
+    rows = []
+    for i in range(n):
+        target = i * i % 55
+        query, split = f"{brands[target % 11]} x", "train" if i < 0.9 * n else "test"
+        rows.append(SearchRequest(id=i, user=i % 7, time=86400 * 20 * i, query=query, clicked=(target,), split=split))
     return SearchLog("amazon", items, users, rows)
 
 
@@ -120,30 +117,29 @@ def last(log: SearchLog, request: SearchRequest, key: str) -> str | None:
     return log.items[past[0].clicked[-1]].facets().get(key) if past else None
 
 
-def chances_of(log: SearchLog, request: SearchRequest, key: str, value: str) -> dict:
-    """Every fact of the request's context -> P(value | fact), counted anew for each."""
-    month = datetime.fromtimestamp(request.time, UTC).month
-    season = (request.place, datetime(2000, month, 1).strftime("%B"))
+def month(request: SearchRequest) -> str:
+    return datetime.fromtimestamp(request.time, UTC).strftime("%B")
 
-    def same_season(r: SearchRequest) -> bool:
-        return (r.place, datetime.fromtimestamp(r.time, UTC).month) == (request.place, month)
 
-    def share(holds) -> float:
-        return brute_share(log, key, value, holds)
+def parts(log: SearchLog, request: SearchRequest) -> set[tuple[str, str]]:
+    """(field, part) of the shopper's profile."""
+    return {(f, part) for f, text in log.users[request.user].profile.items() for part in text.split(", ")}
 
-    chances = {
-        ("query", request.query): share(lambda r: r.query == request.query),
-        ("season", season): share(same_season),
+
+def chances(log: SearchLog, request: SearchRequest, key: str, value: str) -> dict:
+    """Fact of the context -> the smoothed share of the value behind it, each by a scan of the training split."""
+    place = (request.place, month(request))
+    holds = {
+        ("query", request.query): lambda r: r.query == request.query,
+        ("season", place): lambda r: (r.place, month(r)) == place,
     }
-    for field, text in log.users[request.user].profile.items():
-        for part in text.split(", "):
-            chances["profile", (field, part)] = share(
-                lambda r, part=part, field=field: part in log.users[r.user].profile[field].split(", ")
-            )
+    holds |= {
+        ("profile", part): partial(lambda r, part: part in parts(log, r), part=part) for part in parts(log, request)
+    }
     for kind, fn in (("history", majority), ("last", last)):
         if seen := fn(log, request, key):
-            chances[kind, (key, seen)] = share(lambda r, fn=fn, seen=seen: fn(log, r, key) == seen)
-    return chances
+            holds[kind, (key, seen)] = partial(lambda r, fn, seen: fn(log, r, key) == seen, fn=fn, seen=seen)
+    return {fact: brute_share(log, key, value, check) for fact, check in holds.items()}
 
 
 @pytest.mark.parametrize("log", [SHOP, AMAZON], ids=lambda log: log.name)
@@ -151,9 +147,9 @@ def test_support_is_the_best_of_the_facts_by_brute_force(log):
     evidence, kinds = TEACHERS[log.name].evidence, set()
     for request in log.requests[5 :: len(log.requests) // 20]:
         for key, value in log.items[request.target].facets().items():
-            chances = chances_of(log, request, key, value)
+            found = chances(log, request, key, value)
             fact, p = evidence.support(request, key, value)
-            assert p == pytest.approx(max(chances.values())) and chances[fact] == pytest.approx(p)
+            assert p == pytest.approx(max(found.values())) and found[fact] == pytest.approx(p)
             kinds.add(fact[0])
     assert len(kinds) >= 4 or log is AMAZON
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from vectors import clusters
 
 from crs_lite.sid.codes import SemanticIDs, random_ids
 from crs_lite.sid.report import entropy_bits, report, table
@@ -26,7 +27,9 @@ def test_report_by_hand():
     assert figures["error"] == pytest.approx([4 / 104, (8 / 3) / 104, (8 / 3) / 104])
 
 
-def test_error_falls_layer_by_layer_and_random_ids_are_worse(x, ids):
+def test_error_falls_layer_by_layer_and_random_ids_are_worse():
+    x = clusters()
+    ids = SemanticIDs.build(x, sizes=(8, 8, 8), seed=1)
     good, bad = report(x, ids), report(x, random_ids(len(x), (8, 8, 8)))
     assert 1 > good["error"][0] > good["error"][1] > good["error"][2] > 0
     assert all(b > 2 * g for g, b in zip(good["error"], bad["error"], strict=True))

@@ -1,8 +1,6 @@
-"""The runner and renderer of the book, on books of one or two tiny notebooks."""
+"""The runner of the book, on books of one or two tiny notebooks."""
 
-import html
-import re
-import shutil
+import json
 import subprocess
 import sys
 from datetime import date
@@ -10,53 +8,20 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbformat import v4
+from little_book import notebook, text_of, write_book
 
-from crs_lite import paths
-from crs_lite.chapters import lesson
 from crs_lite.errors import CRSError
 from crs_lite.site import build, render
-
-TAGGED = {"tags": ["parameters"]}
-
-
-def notebook(*code, first='PROFILE = "smoke"', metadata=TAGGED):
-    cells = [v4.new_markdown_cell("# A title\n\nA promise."), v4.new_code_cell(first, metadata=dict(metadata))]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}, "language_info": {"name": "python"}}
-    return v4.new_notebook(cells=cells + [v4.new_code_cell(c) for c in code], metadata=kernel)
-
-
-def text_of(page):
-    """What a reader sees of an article, white space joined."""
-    article = page.read_text().split("<article")[1].split("</article>")[0]
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", "", article)).split())
-
-
-@pytest.fixture
-def make_book(tmp_path):
-    """-> a function that writes a book of the given notebooks and returns its root."""
-
-    def make(**chapters):
-        (tmp_path / "book" / "_static").mkdir(parents=True)
-        (tmp_path / "book" / "intro.md").write_text("# Preface\n\nWords.\n")
-        for name, nb in chapters.items():
-            nbformat.write(nb, tmp_path / "book" / f"{name}.ipynb")
-        lines = ["format: jb-book", "root: book/intro", "chapters:", *(f"  - file: book/{c}" for c in chapters)]
-        (tmp_path / "_toc.yml").write_text("\n".join(lines) + "\n")
-        for name in ("_config.yml", "book/references.bib", "book/_static/book.css"):
-            shutil.copy(paths.ROOT / name, tmp_path / name)
-        return tmp_path
-
-    return make
 
 
 def test_notebooks_come_in_reading_order_whatever_the_nesting(tmp_path):
     (tmp_path / "book").mkdir()
     for page in ("z.ipynb", "intro.md", "m.md", "a.ipynb", "k.ipynb"):
-        (tmp_path / "book" / page).write_text("")
+        (tmp_path / "book" / page).write_text("", encoding="utf-8")
     (tmp_path / "_toc.yml").write_text(
         "format: jb-book\nroot: book/intro\nparts:\n- chapters:\n  - file: book/z\n  - file: book/m\n"
-        "    sections:\n    - file: book/k\n- chapters:\n  - file: book/a\n"
+        "    sections:\n    - file: book/k\n- chapters:\n  - file: book/a\n",
+        encoding="utf-8",
     )
     assert [p.stem for p in build.notebooks(tmp_path)] == ["z", "k", "a"]
     (tmp_path / "book" / "k.ipynb").unlink()
@@ -85,10 +50,10 @@ def test_good_parameters_pass():
 
 
 @pytest.mark.slow
-def test_a_run_gets_its_profile_its_folder_and_the_package_and_leaves_its_headline(make_book, tmp_path):
-    code = "from pathlib import Path\nfrom crs_lite.book import headline\n"
+def test_a_run_gets_its_profile_its_folder_and_the_package_and_leaves_its_headline(tmp_path):
+    code = "from pathlib import Path\nfrom crs_lite.chapters.lesson import headline\n"
     code += "headline(f'{PROFILE} here', Path('intro.md').stat().st_size)"
-    root = make_book(one=notebook(code))
+    root = write_book(tmp_path, one=notebook(code))
     run = build.execute(root / "book" / "one.ipynb", tmp_path / "out" / "one.ipynb", "laptop", root=root)
     assert run.error is None and run.chapter == "book/one" and 0 < run.minutes < 1
     assert run.headlines == {"laptop here": (root / "book" / "intro.md").stat().st_size}
@@ -103,12 +68,7 @@ def test_a_run_gets_its_profile_its_folder_and_the_package_and_leaves_its_headli
     assert records <= set(done.metadata) and not records & set(clean.metadata)
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_headline_is_a_finite_number(value):
-    with pytest.raises(CRSError, match="finite"):
-        lesson.headline("NDCG@10", value)
-
-
+@pytest.mark.slow
 def test_peak_memory_is_that_of_the_children():
     child = [sys.executable, "-c", "import time; held = b'x' * 200_000_000; time.sleep(1.5)"]
     own = b"y" * 400_000_000  # ours does not count
@@ -119,10 +79,10 @@ def test_peak_memory_is_that_of_the_children():
 
 
 @pytest.mark.slow
-def test_one_failing_chapter_stops_neither_the_others_nor_the_pages(make_book, tmp_path):
+def test_one_failing_chapter_stops_neither_the_others_nor_the_pages(tmp_path):
     failing = notebook("1 + 1", "raise RuntimeError('it broke\\nsecond line')")
-    good = notebook("print('PROFILE', PROFILE)", "from crs_lite.book import headline\nheadline('hits', 3)")
-    root = make_book(bad=failing, good=good)
+    good = notebook("print('PROFILE', PROFILE)", "from crs_lite.chapters.lesson import headline\nheadline('hits', 3)")
+    root = write_book(tmp_path, bad=failing, good=good)
     report = build.build_book("laptop", tmp_path / "build", root=root)
     bad, good = report.runs
     assert bad.error == "book/bad.ipynb, cell 4: RuntimeError: it broke" and good.error is None
@@ -136,29 +96,19 @@ def test_one_failing_chapter_stops_neither_the_others_nor_the_pages(make_book, t
     assert "hits: 3" in page
     assert "PROFILE laptop" in page and "# Parameters" not in page  # papermill's own cell starts with that comment
     assert "The run stopped before its end" in text_of(report.index.parent / "book" / "bad.html")
-    assert "PROFILE laptop" not in (root / "book" / "good.ipynb").read_text()  # the sources stay as they were
+    source = (root / "book" / "good.ipynb").read_text(encoding="utf-8")
+    assert "PROFILE laptop" not in source  # it stays as it was
 
 
-@pytest.mark.slow
-def test_any_warning_fails_the_pages_and_smoke_shows_the_committed_notebooks(make_book, tmp_path):
-    root = make_book(one=notebook())
-    with (root / "book" / "intro.md").open("a") as f:
-        f.write("\nSee {doc}`nowhere`.\n")
-    report = build.build_book("smoke", tmp_path / "build", run_notebooks=False, root=root)
-    assert not report.ok and report.index is None
-    assert "intro.md:5" in report.render_error and "nowhere" in report.render_error and "\n" not in report.render_error
-
-
-@pytest.mark.slow
-def test_chapters_can_be_run_one_at_a_time_and_the_pages_come_with_the_last(make_book, tmp_path, monkeypatch, capsys):
+def test_chapters_can_be_run_one_at_a_time_and_the_pages_come_with_the_last(tmp_path, monkeypatch, capsys):
     def execute(path, output, profile, *, root):
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(path.read_text())
+        output.write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
         return build.NotebookRun(f"book/{path.stem}", 1.0, 1.0)
 
     monkeypatch.setattr(build, "execute", execute)
     monkeypatch.setattr(build, "render", lambda root, out, outputs: out / "html" / "index.html")
-    root = make_book(one=notebook(), two=notebook())
+    root = write_book(tmp_path, one=notebook(), two=notebook())
     with pytest.raises(CRSError, match="'three'.*one, two"):
         build.build_book("laptop", tmp_path / "build", only="three", root=root)
     first = build.build_book("laptop", tmp_path / "build", only="o*", root=root)
@@ -168,9 +118,9 @@ def test_chapters_can_be_run_one_at_a_time_and_the_pages_come_with_the_last(make
     assert [run.chapter for run in second.runs] == ["book/two"] and second.index is not None
 
 
-def test_no_run_to_show(make_book, tmp_path):
+def test_no_run_to_show(tmp_path):
     with pytest.raises(CRSError, match="no such run.*--profile laptop"):
-        build.build_book("laptop", tmp_path / "build", run_notebooks=False, root=make_book(one=notebook()))
+        build.build_book("laptop", tmp_path / "build", run_notebooks=False, root=write_book(tmp_path, one=notebook()))
 
 
 def test_the_table():
@@ -190,3 +140,28 @@ def test_the_table():
         f"Open {report.index}",
     ]
     assert not report.ok
+
+
+def test_headlines_come_in_the_order_of_their_cells():
+    def output(name, value):
+        data = {build.HEADLINE_MIME: {"name": name, "value": value}, "text/plain": "shown"}
+        return nbformat.v4.new_output("display_data", data=data)
+
+    nb = notebook("a", "b", "c")
+    nb.cells[2].outputs = [output("second last", 2.0), nbformat.v4.new_output("stream", text="x")]
+    nb.cells[4].outputs = [output("last", 0.5)]
+    assert list(build.headlines(nb).items()) == [("second last", 2.0), ("last", 0.5)]
+    assert build.headlines(notebook("a")) == {}
+
+
+def test_what_is_recorded_stays_until_it_is_recorded_again(tmp_path):
+    path = tmp_path / "chapters.json"
+    assert build.recorded_runs(path) == "No run has been recorded yet.\n"
+    run = build.NotebookRun("book/ch", 1.234, 500.4, {"NDCG@10": 0.5})
+    build.record(build.BookReport("laptop", "a machine", [run], None), path)
+    build.record(build.BookReport("smoke", "another", [run], None), path)
+    failed = build.NotebookRun("book/ch", 9.0, 9.0, {}, "it broke")
+    build.record(build.BookReport("laptop", "a machine", [failed], None), path)
+    known = json.loads(path.read_text(encoding="utf-8"))
+    assert known["ch"]["laptop"]["minutes"] == 1.23 and known["ch"]["smoke"]["hardware"] == "another"
+    assert "| ch | laptop | 1.2 | 500 | a machine |" in build.recorded_runs(path)

@@ -1,4 +1,4 @@
-"""The copies for class and Colab: in step with their sources, plain Markdown, no solutions; and each of them runs."""
+"""The copies for class and Colab: in step with their sources, plain Markdown, no solutions."""
 
 import json
 import os
@@ -9,17 +9,16 @@ import sys
 
 import nbformat
 import pytest
-import torch
+from little_book import notebook
 
-from crs_lite import paths
 from crs_lite.chapters import lesson
-from crs_lite.model.backbones import tiny_model, train_tokenizer
-from crs_lite.profiles import STAND_IN, get_profile
-from crs_lite.site import build, handouts
+from crs_lite.errors import CRSError
+from crs_lite.paths import ROOT
+from crs_lite.site import handouts
 
 FRESH = handouts.make()
-COPIES = sorted((paths.ROOT / handouts.FOLDER).glob("*.ipynb"))
-ANSWERS = json.loads(lesson.ANSWERS.read_text())
+COPIES = sorted((ROOT / handouts.FOLDER).glob("*.ipynb"))
+ANSWERS = json.loads(lesson.ANSWERS.read_text(encoding="utf-8"))
 
 
 def text_of(path) -> str:
@@ -27,7 +26,7 @@ def text_of(path) -> str:
 
 
 def test_the_committed_copies_are_made_from_the_chapters_as_they_are():
-    assert {p.name: p.read_text() for p in COPIES} == FRESH, "run: python -m crs_lite handouts"
+    assert {p.name: p.read_text(encoding="utf-8") for p in COPIES} == FRESH, "run: python -m crs_lite handouts"
 
 
 def solution_cells(path) -> dict[str, list[str]]:
@@ -46,12 +45,12 @@ def solution_cells(path) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("path", COPIES, ids=lambda p: p.stem)
 def test_a_copy_is_plain_and_has_a_stub_for_every_exercise_and_no_solution(path):
-    original, copy = text_of(paths.ROOT / "book" / path.name), text_of(path)
+    original, copy = text_of(ROOT / "book" / path.name), text_of(path)
     markdown = "\n".join(c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "markdown")
     assert not re.search(r":::|\{(cite|eq|doc|term|ref|numref)(:\w)?\}`|\$\$ \(", markdown)
     labels = re.findall(r":::\{exercise\}\n:label: ([\w-]+)", original)
     assert copy.count("### Exercise ") == len(labels)
-    solutions = solution_cells(paths.ROOT / "book" / path.name)
+    solutions = solution_cells(ROOT / "book" / path.name)
     assert set(solutions) == set(labels)
     for label in labels:
         assert solutions[label] and not any(source in copy for source in solutions[label]), (
@@ -85,14 +84,13 @@ print("in", os.getcwd())
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("git", ["works", "fails"])
 def test_the_first_cell_fetches_once_and_stops_when_it_cannot(git, tmp_path):
     """On a stand-in for Colab: programs called git and pip that write down how they were called."""
     (tmp_path / "bin").mkdir()
     after = 'for last; do :; done; mkdir -p "$last/book" "$last/crs_lite"' if git == "works" else "exit 1"
     for name, does in (("git", after), ("pip", "true")):
-        (tmp_path / "bin" / name).write_text(f'#!/bin/sh\necho "$0 $@" >> {tmp_path}/calls\n{does}\n')
+        (tmp_path / "bin" / name).write_text(f'#!/bin/sh\necho "$0 $@" >> {tmp_path}/calls\n{does}\n', encoding="utf-8")
         (tmp_path / "bin" / name).chmod(0o755)
     setup = next(c.source for c in nbformat.read(COPIES[0], as_version=4).cells if c.cell_type == "code")
     path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
@@ -103,7 +101,7 @@ def test_the_first_cell_fetches_once_and_stops_when_it_cannot(git, tmp_path):
         capture_output=True,
         text=True,
     )
-    calls = (tmp_path / "calls").read_text().splitlines()
+    calls = (tmp_path / "calls").read_text(encoding="utf-8").splitlines()
     if git == "fails":
         assert done.returncode and "git" in done.stderr and len(calls) == 1
     else:
@@ -112,15 +110,16 @@ def test_the_first_cell_fetches_once_and_stops_when_it_cannot(git, tmp_path):
 
 
 def test_address_and_tag_have_one_place(tmp_path):
-    shutil.copytree(paths.ROOT / "book", tmp_path / "book", ignore=shutil.ignore_patterns("results", "colab"))
-    shutil.copy(paths.ROOT / "_toc.yml", tmp_path)
-    (tmp_path / "_config.yml").write_text("repository:\n  url: https://github.com/an/other\n  branch: v9\n")
+    shutil.copytree(ROOT / "book", tmp_path / "book", ignore=shutil.ignore_patterns("results", "colab"))
+    shutil.copy(ROOT / "_toc.yml", tmp_path)
+    config = "repository:\n  url: https://github.com/an/other\n  branch: v9\n"
+    (tmp_path / "_config.yml").write_text(config, encoding="utf-8")
     assert "--branch v9 https://github.com/an/other " in handouts.make(tmp_path)["ch01-search-box.ipynb"]
     assert handouts.colab_url("x", tmp_path).startswith(
         "https://colab.research.google.com/github/an/other/blob/v9/book/colab/x"
     )
     old, _ = handouts.source()
-    assert not any(old in path.read_text() for path in (paths.ROOT / "crs_lite").glob("*.py"))
+    assert not any(old in path.read_text(encoding="utf-8") for path in (ROOT / "crs_lite").rglob("*.py"))
 
 
 def test_directives_become_plain_markdown():
@@ -137,50 +136,43 @@ def test_directives_become_plain_markdown():
 
 def test_the_requirements_for_colab_leave_its_torch_alone_and_agree_with_ours():
     def pins(path):
-        return dict(line.split("==") for line in path.read_text().splitlines() if line and not line.startswith("#"))
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return dict(line.split("==") for line in lines if line and not line.startswith("#"))
 
-    ours, colab = pins(paths.ROOT / "requirements.txt"), pins(paths.ROOT / handouts.FOLDER / "requirements.txt")
+    ours, colab = pins(ROOT / "requirements.txt"), pins(ROOT / handouts.FOLDER / "requirements.txt")
     assert "torch" not in colab and colab.items() <= ours.items()
 
 
-# -- they run, at the profile of their dial, on a tiny model that stands for the large one ------------------
+def test_a_solution_that_does_not_end_is_named():
+    nb = notebook()
+    nb.cells.append(nbformat.v4.new_markdown_cell(":::{solution-start} ex1-1\n:::"))
+    with pytest.raises(CRSError, match="the solution of ex1-1 has no solution-end"):
+        handouts.handout(nb, handouts.Cleaner({}, {}), "url", "tag")
 
 
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory):
-    root = tmp_path_factory.mktemp("checkout")
-    for folder in ("book", "crs_lite", "data"):
-        shutil.copytree(
-            paths.ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
-        )
-    return root
+def test_a_config_without_repository_is_named(tmp_path):
+    for config in ("title: x\n", "repository: 3\n", "{"):
+        (tmp_path / "_config.yml").write_text(config, encoding="utf-8")
+        with pytest.raises(CRSError, match="_config.yml: no usable repository"):
+            handouts.source(tmp_path)
 
 
-@pytest.fixture(scope="module")
-def stand_in(tmp_path_factory):
-    """A pretrained backbone of the Llama kind, as a hub would serve it: no ID tokens, no thinking tokens."""
-    folder = tmp_path_factory.mktemp("backbone")
-    tokenizer = train_tokenizer(["a shopper looks for a case", '{"title":"case","brand":"Graypeak"}'] * 20, 400)
-    torch.manual_seed(0)
-    tiny_model(get_profile("smoke"), len(tokenizer)).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+def test_copies_of_chapters_that_are_gone_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(handouts, "make", lambda root: {"one.ipynb": "{}"})
+    folder = tmp_path / handouts.FOLDER
+    folder.mkdir(parents=True)
+    for name in ("gone.ipynb", "requirements.txt"):
+        (folder / name).touch()
+    assert handouts.write(tmp_path) == [folder / "one.ipynb"]
+    assert {p.name for p in folder.iterdir()} == {"one.ipynb", "requirements.txt"}
 
 
-def test_a_stand_in_takes_the_place_of_a_pretrained_backbone_only(stand_in, monkeypatch):
-    monkeypatch.setenv(STAND_IN, str(stand_in))
-    colab = get_profile("colab")
-    assert (colab.backbone, colab.quick, colab.lora_rank) == (str(stand_in), True, 4) and colab.dtype == "float16"
-    assert get_profile("laptop").backbone == "tiny" and not get_profile("laptop").quick
-
-
-@pytest.mark.notebook
-@pytest.mark.slow(minutes=4)
-@pytest.mark.parametrize("path", COPIES, ids=lambda p: p.stem)
-def test_a_copy_runs_at_its_own_profile(path, checkout, stand_in, tmp_path, monkeypatch):
-    monkeypatch.setenv(STAND_IN, str(stand_in))
-    output = tmp_path / path.name
-    run = build.execute(checkout / path.relative_to(paths.ROOT), output, "colab", root=checkout)
-    assert run.error is None, run.error
-    shown = "".join(str(c.get("outputs", "")) for c in nbformat.read(output, as_version=4).cells)
-    assert shown.count("not yet. ") == text_of(path).count('check("ex')
+def test_equations_are_numbered_by_chapter_and_place(tmp_path):
+    text = "$$\na\n$$ (eq-a)\nand\n$$\nb\n$$ (eq-b)"
+    paths = []
+    for name in ("ch08-loop", "extra"):
+        nb = notebook()
+        nb.cells.append(nbformat.v4.new_markdown_cell(text.replace("eq-", f"eq-{name[:2]}-")))
+        nbformat.write(nb, tmp_path / f"{name}.ipynb")
+        paths.append(tmp_path / f"{name}.ipynb")
+    assert handouts.equation_numbers(paths) == {"eq-ch-a": "8.1", "eq-ch-b": "8.2", "eq-ex-a": "1", "eq-ex-b": "2"}

@@ -6,6 +6,7 @@ import torch
 
 from crs_lite.rl import packed_logprobs
 from crs_lite.study import bench, results
+from crs_lite.study.stock import naive_logprobs
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +26,9 @@ def test_the_stock_update_computes_what_ours_does(small):
     mine = packed_logprobs(
         small.model, small.prompts, completion, torch.ones_like(completion, dtype=torch.bool), bench.PAD
     )
-    assert torch.allclose(mine, bench.naive_logprobs(small.model, small.prompts, completion), atol=1e-3)
+    assert torch.allclose(mine, naive_logprobs(small.model, small.prompts, completion), atol=1e-3)
 
 
-@pytest.mark.slow
 def test_the_stock_beams_rank_as_ours_do(small):
     assert bench._same_lists(small, 4) == 4
     assert bench._same_as_brute_force(small, 1) == 1

@@ -44,7 +44,7 @@ def levers(p: Prepared) -> Made:
             yield name, partial(checked, p, name, p.ids_stage, "none", ranker)
     aligned = later(align, p)
     yield "aligned", partial(checked, p, "aligned", aligned, "none")
-    yield "direct-SFT", partial(checked, p, "direct SFT", later(direct, p, aligned), "none")
+    yield "direct-SFT", partial(checked, p, "direct SFT, all requests", later(direct, p, aligned), "none")
     for name, how in VARIANTS.items():
         q = taught_as(p, **how)
         taught = later(distil, q, aligned)
