@@ -197,8 +197,8 @@ function readSafetensors(buffer) {
   const length = Number(new DataView(buffer).getBigUint64(0, true));
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
   const tensors = {};
+  delete header.__metadata__;
   for (const [name, { dtype, data_offsets: [from, to] }] of Object.entries(header)) {
-    if (name === "__metadata__") continue;
     const bytes = buffer.slice(8 + length + from, 8 + length + to);
     if (dtype === "F32") tensors[name] = new Float32Array(bytes);
     else if (dtype === "F16") tensors[name] = Float32Array.from(new Uint16Array(bytes), halfToNumber);

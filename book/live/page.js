@@ -252,7 +252,6 @@
   setUp({});
   $("recorded").hidden = true;
   $("form").hidden = false;
-  ask("start", { data, weights }).catch((error) => fault(`The model cannot start: ${error.message}.`));
-  search();
+  ask("start", { data, weights }).then(() => search(), (error) => fault(`The model cannot start: ${error.message}.`));
   self.tryIt = { ask, stated }; // for the console, and for comparing with Python
 })();

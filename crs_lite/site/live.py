@@ -25,12 +25,11 @@ from crs_lite.logs import SearchLog, SearchRequest
 from crs_lite.marketplace import Truth
 from crs_lite.marketplace.tables import BANDS, CITIES, band
 from crs_lite.model.backbones import END_THINK, THINK
-from crs_lite.paths import BOOK, CHECKPOINTS, SHIPPED
+from crs_lite.paths import CHECKPOINTS, SHIPPED
 from crs_lite.profiles import get_profile
 from crs_lite.ranker import CRSRanker
 from crs_lite.tasks import Codec
 
-FOLDER = "live"  # beside the page
 WORKER = ("tokenizer", "context", "model", "beam", "worker")  # the scripts that compute, in this order
 CHECKPOINT = "distilled"
 K = 10  # items in a list
@@ -46,19 +45,19 @@ ASSUMED = {
 }
 
 
-def write(folder: Path, source: Path = BOOK / FOLDER) -> list[Path]:
-    """Add to `folder`, a copy of `source`, what is made: `data.js`, `weights.js`, `worker-source.js`, and the recorded
-    run in `page.html`. Returns the files that the finished page needs beside it.
+def write(folder: Path) -> list[Path]:
+    """Add to `folder`, a copy of `book/live`, what is made: `data.js`, `weights.js`, `worker-source.js`, and the
+    recorded run in `page.html`. Returns the files that the finished page needs beside it.
 
     Raises `CRSError` for a model that the scripts cannot run."""
     log, truth = marketplace.load(SHIPPED)
     codec, offered = checkpoints.codec(log), shoppers(log)
     data = page_data(log, truth, codec, offered)
     weights = base64.b64encode((CHECKPOINTS / CHECKPOINT / "model.safetensors").read_bytes()).decode()
-    worker = "\n".join((source / f"{name}.js").read_text(encoding="utf-8") for name in WORKER)
+    worker = "\n".join((folder / f"{name}.js").read_text(encoding="utf-8") for name in WORKER)
     for name, value in (("data", data), ("weights", weights), ("worker-source", worker)):
         write_text(folder / f"{name}.js", f"(self.LIVE ??= {{}})[{json.dumps(name)}] = {_script(value)};\n")
-    page = (source / "page.html").read_text(encoding="utf-8")
+    page = (folder / "page.html").read_text(encoding="utf-8")
     write_text(folder / "page.html", page.replace(RECORDED, recorded_run(log, truth, codec, offered[0])))
     return [folder / name for name in ("data.js", "weights.js", "worker-source.js", "page.js", "page.css")]
 
