@@ -121,7 +121,6 @@
         if (news.tokens) showContext(news);
         if (news.thoughts && many) showThoughts(news.thoughts.map((text) => ({ text })));
         else if (news.thoughts) $("text").value = news.thoughts[0];
-        if (news.thoughts) document.activeElement !== $("text") && ($("text").scrollTop = 1e6);
       });
       if (many) showThoughts(found.thoughts);
       else if (reasoning !== "given") $("text").value = found.thoughts[0].text;
@@ -160,6 +159,7 @@
       element("span", name, { className: item === null ? "try-none" : "" }),
       ...marks.map(mark), ...(notes ? [element("span", notes, { className: "try-meta" })] : []),
     ]);
+    // The other two lists are known beforehand, so there is nothing to say of their items but this.
     const fixed = (item) => row(item, data.items[item].title, "", item === clicked ? ["clicked next"] : []);
 
     fill($("crs"), found.list.map((hit) => {
@@ -185,7 +185,7 @@
     const said = Object.entries(stated(text));
     if (!said.length) return "Probability of each ID.";
     const fits = (key, value) => list.filter(({ item }) => item !== null && data.items[item].facets[key] === value).length;
-    return `As the reasoning says: ${said.map(([key, value]) => `${value} ${fits(key, value)}`).join(", ")} of ${list.length}.`;
+    return `How many are as the reasoning says: ${said.map(([key, value]) => `${value} ${fits(key, value)}`).join(", ")}.`;
   }
 
   // -- words of the reasoning that can be changed ----------------------------------------------------------
@@ -244,7 +244,8 @@
     const button = element("button", "Set it up and run", { type: "button", className: "try-run" });
     button.onclick = () => {
       setUp(JSON.parse(place.dataset.try));
-      $("form").scrollIntoView();
+      $("reasoning").closest("fieldset").scrollIntoView();
+      $("status").focus({ preventScroll: true }); // the next Tab leads to the results
       search();
     };
     place.append(button);
