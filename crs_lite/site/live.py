@@ -109,7 +109,9 @@ def model_config(path: Path) -> dict:
     config = read_json(path, dict, "restore the checkpoint.")
     for name, value in ASSUMED.items():
         if config.get(name) != value:
-            raise CRSError(f"{path}: {name} is {config.get(name)!r}, but the page can only do {value!r}; extend book/live.")
+            raise CRSError(
+                f"{path}: {name} is {config.get(name)!r}, but the page can only do {value!r}; extend book/live."
+            )
     if config.get("rope_parameters", {}).get("rope_type", "default") != "default":
         raise CRSError(f"{path}: the page knows the default rotary positions only; extend book/live/model.js.")
     return config
