@@ -101,6 +101,7 @@ the book
         widgets             things to click on
         checkpoints         the small trained models that come with the book
     site/                   from notebooks to pages
+        live                the model in the reader's browser: what the page "Try it" loads
         render              Jupyter Book, offline
         build               papermill runs every chapter
         handouts            copies for class and Colab

@@ -63,6 +63,7 @@ def render(root: Path, out: Path, executed: dict[str, Path] | None = None) -> Pa
         shutil.copy2(root / name, src)
     for chapter, path in (executed or {}).items():
         nbformat.write(with_banner(nbformat.read(path, as_version=4)), src / f"{chapter}.ipynb")
+    live_files = _live(src / "book" / "live")
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(src)]
     command += ["--path-output", str(out), "-W", "-n", "--keep-going"]
     log = out / "render.log"
@@ -73,4 +74,16 @@ def render(root: Path, out: Path, executed: dict[str, Path] | None = None) -> Pa
         faults = re.findall(r"^.*(?:WARNING|ERROR|Error): .*$", text, re.M) or text.strip().splitlines()[-1:]
         raise CRSError(f"the pages were not rendered: {faults[0].replace(f'{src}{os.sep}', '')} (more in {log}).")
     (out / "_build" / "html").rename(html)
+    for path in live_files:  # not through `_static`, whose scripts every page would load
+        (html / "book" / "live").mkdir(exist_ok=True)
+        shutil.copy2(path, html / "book" / "live")
     return html / "index.html"
+
+
+def _live(folder: Path) -> list[Path]:
+    """What the page "Try it" needs beside it, if this book has that page."""
+    if not folder.exists():
+        return []
+    from crs_lite.site import live  # loads the model, which takes seconds
+
+    return live.write(folder)

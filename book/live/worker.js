@@ -1,0 +1,95 @@
+// The part of the page that computes. It runs beside the page, so the page stays awake; they talk in messages.
+"use strict";
+
+let codec, latest = 0;
+
+// Everything between text and model, made once from what the page sends.
+function start({ data, weights }) {
+  const { control } = data;
+  const tokenizer = new Tokenizer(data.tokenizer, Object.values(control));
+  const bytes = Uint8Array.from(atob(weights), (char) => char.charCodeAt(0));
+  const model = new Llama(data.config, readSafetensors(bytes.buffer));
+  const trie = new Trie(data.items.map((item) => tokenizer.encode(item.sid)));
+  const id = (name) => tokenizer.idOf.get(control[name]);
+  const builder = new ContextBuilder(data.items, (text) => tokenizer.encode(text).length, data.context);
+  codec = { tokenizer, model, trie, builder, most: data.max_reasoning, end: id("end_think"), prompt: null };
+  codec.tokens = (text) => [id("bos"), ...tokenizer.encode(text), id("think")];
+}
+
+function read(request) {
+  const text = codec.builder.build(request), tokens = codec.tokens(text);
+  const before = codec.prompt;
+  codec.prompt = null; // until these tokens are in the cache, nothing is
+  const branch = plant(codec.model, tokens, before);
+  codec.prompt = tokens;
+  return { text, tokens, branch };
+}
+
+// Let the page's next message in: a newer search stops this one.
+const channel = new MessageChannel();
+const waiting = [];
+channel.port1.onmessage = () => waiting.shift()();
+async function breathe(job) {
+  await new Promise((go) => {
+    waiting.push(go);
+    channel.port2.postMessage(0);
+  });
+  if (job !== latest) throw new Error("stopped");
+}
+
+// One search. reasoning: "own" (the likeliest words), "sampled" (`thoughts` of them at a `temperature`), "none", or
+// "given" (`text`). beams: how wide each search is; k: how long the list.
+async function search({ request, reasoning, text, thoughts, temperature, seed, free, k, beams }, job, tell) {
+  const { tokenizer, model, trie, end } = codec;
+  const context = read(request);
+  tell({ context: context.text, tokens: context.tokens.map((token) => tokenizer.decode([token])) });
+  await breathe(job);
+  let found;
+  if (reasoning === "own" || reasoning === "sampled") {
+    const how = reasoning === "own" ? { n: 1, temperature: 0 } : { n: thoughts, temperature };
+    const options = { ...how, end, most: codec.most, random: randomFrom(seed ?? 0) };
+    found = await think(model, context.branch, options, async (sofar) => {
+      tell({ thoughts: sofar.map((thought) => tokenizer.decode(thought.tokens)) });
+      await breathe(job);
+    });
+  } else {
+    const room = model.longest - context.tokens.length - 1 - trie.depth;
+    const tokens = reasoning === "given" ? tokenizer.encode(text, true).slice(0, room) : [];
+    found = [{ tokens, closed: true, branch: force(model, context.branch, [...tokens, end]) }];
+  }
+  const lists = [];
+  for (const thought of found) {
+    lists.push(beamSearch(model, thought.branch, trie, beams, free));
+    await breathe(job);
+  }
+  const name = (row) => ({ ...row, sid: tokenizer.decode(row.tokens) });
+  return {
+    thoughts: found.map(({ tokens, closed }, i) => ({
+      text: tokenizer.decode(tokens), tokens, closed, first: name(lists[i][0]),
+    })),
+    list: merge(lists).slice(0, k).map(name),
+  };
+}
+
+// What can be asked. The page itself only starts and searches; the rest lets anyone compare with Python.
+const answers = {
+  start,
+  search,
+  escape: ({ text }) => escapeText(text),
+  encode: ({ text, typed }) => codec.tokenizer.encode(text, typed),
+  decode: ({ tokens }) => codec.tokenizer.decode(tokens),
+  read: ({ request }) => {
+    const { text, tokens, branch } = read(request);
+    return { text, tokens, logits: Array.from(branch.logits) };
+  },
+};
+
+onmessage = async ({ data: { id, kind, ...rest } }) => {
+  if (kind === "search") latest = id;
+  try {
+    const tell = (progress) => postMessage({ id, progress });
+    postMessage({ id, result: await answers[kind](rest, id, tell) });
+  } catch (fault) {
+    postMessage({ id, error: String(fault?.message ?? fault) });
+  }
+};
