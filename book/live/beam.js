@@ -177,7 +177,8 @@ function logSumExp(logits) {
 }
 
 // One list from the beams of several thoughts: the mean over the thoughts of each ID's probability. What a thought's
-// beams do not hold counts zero there. Equal sums stand in the order of their tokens, which is that of the trie.
+// beams do not hold counts zero there. (crs_lite/merging.py.) Equal ones stand in the order of the trie: so that the list of
+// a single thought stays as it is.
 function merge(lists) {
   const sums = new Map();
   for (const { tokens, score, item } of lists.flat()) {

@@ -4,8 +4,6 @@
 (() => {
   const { data, weights, "worker-source": source } = self.LIVE;
   const $ = (name) => document.getElementById(`try-${name}`);
-  const WIDE = 2 * data.k; // beams of a thought that is to be merged with others: wider than the list
-
   // -- talking to the worker ------------------------------------------------------------------------
   // A page opened from the disk may not load a worker's script by its address, but may make one from its text.
 
@@ -114,7 +112,7 @@
     say("Reading …");
     const question = {
       request, reasoning, text, free, thoughts: Number(thoughts), temperature: temperature(), seed: Date.now() >>> 0,
-      k: data.k, beams: many ? WIDE : data.k,
+      k: data.k, beams: many ? data.beams : data.k,
     };
     try {
       const found = await ask("search", question, (news) => {

@@ -8,6 +8,7 @@ without JavaScript. Pages are opened from the disk, where a script can fetch not
 from __future__ import annotations
 
 import base64
+import inspect
 import json
 from collections import Counter
 from datetime import UTC, datetime
@@ -24,9 +25,9 @@ from crs_lite.files import read_json, write_text
 from crs_lite.logs import SearchLog, SearchRequest
 from crs_lite.marketplace import Truth
 from crs_lite.marketplace.tables import BANDS, CITIES, band
+from crs_lite.merging import MergingRanker
 from crs_lite.model.backbones import END_THINK, THINK
 from crs_lite.paths import CHECKPOINTS, SHIPPED
-from crs_lite.profiles import get_profile
 from crs_lite.ranker import CRSRanker
 from crs_lite.tasks import Codec
 
@@ -88,7 +89,7 @@ def page_data(log: SearchLog, truth: Truth, codec: Codec, offered: list[SearchRe
             "max_skipped": builder.max_skipped,
         },
         "max_reasoning": facts["profile"]["max_reasoning"],
-        "temperature": get_profile(facts["profile"]["name"]).rl_temperature,
+        **merging_defaults(),
         "k": K,
         "items": [
             {"title": item.title, "sid": codec.sids.to_string(item.id), "facets": item.facets()} for item in log.items
@@ -102,6 +103,12 @@ def page_data(log: SearchLog, truth: Truth, codec: Codec, offered: list[SearchRe
         "informed": [informed(truth, request, queries) for request in offered],
         "popularity": Popularity(log).rank(offered[:1], K)[0].tolist(),
     }
+
+
+def merging_defaults() -> dict:
+    """The temperature of several thoughts, and how wide the beams of each are, as `MergingRanker` has them."""
+    known = inspect.signature(MergingRanker).parameters
+    return {name: known[name].default for name in ("temperature", "beams")}
 
 
 def model_config(path: Path) -> dict:
