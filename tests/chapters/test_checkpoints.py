@@ -66,6 +66,7 @@ def test_missing_artifacts_say_how_to_make_them(tmp_path):
         checkpoints.about(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_them_and_any_other_run_does_not(log, tmp_path, monkeypatch):
     assert checkpoints.unpack(tmp_path) == list(checkpoints.STAGES.values())
     (tmp_path / "distil" / "mine").touch()

@@ -85,6 +85,7 @@ print("in", os.getcwd())
 
 
 @pytest.mark.parametrize("git", ["works", "fails"])
+@pytest.mark.slow
 def test_the_first_cell_fetches_once_and_stops_when_it_cannot(git, tmp_path):
     """On a stand-in for Colab: programs called git and pip that write down how they were called."""
     (tmp_path / "bin").mkdir()

@@ -5,6 +5,7 @@ from known_world import QUALITY, world
 from crs_lite.study import ledger
 
 
+@pytest.mark.slow
 def test_verdicts_of_a_world_that_is_known(tmp_path):
     world(tmp_path, QUALITY)
     entries = {x.id: x for x in ledger.ledger(tmp_path)}
@@ -27,6 +28,7 @@ def test_verdicts_of_a_world_that_is_known(tmp_path):
     assert entries["C2"].effects[0].startswith("NDCG@10 +0.3")
 
 
+@pytest.mark.slow
 def test_too_few_seeds_make_no_verdict(tmp_path):
     world(tmp_path, QUALITY, seeds=4)
     for x in ledger.ledger(tmp_path):
@@ -66,6 +68,7 @@ def test_every_claim_has_its_line_in_order(tmp_path):
     assert ids == ["C1", "C2", "C3", "C4", "C5", "C6", "C7", "N1", "N2", "N3", "B1", "O1", "P1", "P2", "G"]
 
 
+@pytest.mark.slow
 def test_the_table_says_where_its_numbers_come_from(tmp_path):
     world(tmp_path, QUALITY)
     table = ledger.markdown(ledger.ledger(tmp_path))

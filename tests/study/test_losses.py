@@ -22,6 +22,7 @@ def test_the_goal_and_where_the_rest_is_lost(tmp_path):
     assert losses.goal(ledger.evidence(tmp_path)).verdict == "reached"
 
 
+@pytest.mark.slow
 def test_the_goal_says_what_the_width_of_the_backbone_does(tmp_path):
     world(tmp_path, {**QUALITY, ("main", "informed"): 1.0})
     assert "capacity: not run" in losses.goal(ledger.evidence(tmp_path)).effects
@@ -40,6 +41,7 @@ def test_the_goal_says_what_the_width_of_the_backbone_does(tmp_path):
     assert "capacity: not run" not in entry.effects and any("experiment capacity" in c for c in entry.commands)
 
 
+@pytest.mark.slow
 def test_the_goal_says_what_a_longer_lesson_does(tmp_path):
     world(tmp_path, {**QUALITY, ("main", "informed"): 1.0})
     assert "lessons: not run" in losses.goal(ledger.evidence(tmp_path)).effects
