@@ -1,5 +1,6 @@
 """Verdicts from rows whose answer is known."""
 
+import pytest
 from known_world import QUALITY, world
 
 from crs_lite.study import ledger
