@@ -201,14 +201,20 @@ function readSafetensors(buffer) {
   for (const [name, { dtype, data_offsets: [from, to] }] of Object.entries(header)) {
     const bytes = buffer.slice(8 + length + from, 8 + length + to);
     if (dtype === "F32") tensors[name] = new Float32Array(bytes);
-    else if (dtype === "F16") tensors[name] = Float32Array.from(new Uint16Array(bytes), halfToNumber);
+    else if (dtype === "F16") tensors[name] = halfToSingle(new Uint16Array(bytes));
     else throw new Error(`${name}: numbers of type ${dtype} are not read here`);
   }
   return tensors;
 }
 
-// 16 bits: one sign, five exponent, ten fraction.
-function halfToNumber(bits) {
+// 16 bits: one sign, five exponent, ten fraction. There are only 65,536 of them, so they are worked out once.
+const HALVES = Float32Array.from({ length: 65536 }, (_, bits) => {
   const sign = bits & 0x8000 ? -1 : 1, exponent = (bits >> 10) & 31, fraction = bits & 1023;
   return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -14 * (fraction / 1024));
+});
+
+function halfToSingle(halves) {
+  const out = new Float32Array(halves.length);
+  for (let i = 0; i < out.length; i++) out[i] = HALVES[halves[i]];
+  return out;
 }

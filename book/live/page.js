@@ -165,7 +165,7 @@
       if (hit.item !== null && hit.item === clicked) marks.push("clicked next");
       if (best.includes(hit.item)) marks.push("informed too");
       if (before.length && !before.includes(hit.sid)) marks.push("new");
-      return row(hit.item, nameOf(hit), `${hit.sid} ${percent(Math.exp(hit.score))}`, marks);
+      return row(hit.item, hit.item === null ? "no item has this ID" : nameOf(hit), `${hit.sid} ${percent(Math.exp(hit.score))}`, marks);
     }));
     before = found.list.map((hit) => hit.sid);
     fill($("informed"), best.map(fixed));

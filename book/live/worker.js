@@ -7,7 +7,8 @@ let codec, latest = 0;
 function start({ data, weights }) {
   const { control } = data;
   const tokenizer = new Tokenizer(data.tokenizer, Object.values(control));
-  const bytes = Uint8Array.from(atob(weights), (char) => char.charCodeAt(0));
+  const letters = atob(weights), bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = letters.charCodeAt(i);
   const model = new Llama(data.config, readSafetensors(bytes.buffer));
   const trie = new Trie(data.items.map((item) => tokenizer.encode(item.sid)));
   const id = (name) => tokenizer.idOf.get(control[name]);
