@@ -217,8 +217,8 @@ def _trainable(p: Prepared, start: Stage):
 
 
 def _taught(p: Prepared, model, rows: list[Example], epochs: int, lr: float, folder: Path) -> list[dict]:
-    """`sft.train` with the run's batches, seed and precision: the model changes in place, its unfinished state is kept in
-    the stage's `folder`. Returns the losses."""
+    """`sft.train` with the run's batches, seed and precision: the model changes in place. Its unfinished state is
+    kept in the stage's `folder`. Returns the losses."""
     profile = p.profile
     return sft.train(
         model,

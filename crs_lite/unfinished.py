@@ -107,10 +107,18 @@ class Keeper:
 
     def save(self, parts: dict[str, Any], position: Any) -> None:
         """Between two steps: once in `SECONDS`, keep `parts` (see `load`), the global generators and `position`, which
-        is JSON-able: what the loop needs besides them. All processes agree on when."""
-        if as_first(perf_counter() - self._saved_at >= SECONDS):
-            self._write({**parts, "everywhere": self.everywhere}, position)
-            self._saved_at = perf_counter()
+        is JSON-able: what the loop needs besides them."""
+        if self.due():
+            self.keep(parts, position)
+
+    def due(self) -> bool:
+        """Is it time? All processes agree."""
+        return as_first(perf_counter() - self._saved_at >= SECONDS)
+
+    def keep(self, parts: dict[str, Any], position: Any) -> None:
+        """`save`, now."""
+        self._write({**parts, "everywhere": self.everywhere}, position)
+        self._saved_at = perf_counter()
 
     def _write(self, parts: dict[str, Any], position: Any) -> None:
         tensors: dict[str, torch.Tensor] = {}
@@ -193,10 +201,10 @@ class Keeping(TrainerCallback):
         if not self.resumed:
             self.restore({"everywhere": self.keeper.everywhere})
             self.resumed = True
-            return
-        trainer.store_flos()
-        sums = trainer._tr_loss.item(), trainer._total_loss_scalar, trainer._globalstep_last_logged
-        self.keeper.save(self.parts, (asdict(state), *sums))
+        elif self.keeper.due():
+            trainer.store_flos()
+            sums = trainer._tr_loss.item(), trainer._total_loss_scalar, trainer._globalstep_last_logged
+            self.keeper.keep(self.parts, (asdict(state), *sums))
 
 
 def as_first(value: Any) -> Any:
