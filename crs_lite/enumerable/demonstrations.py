@@ -1,0 +1,204 @@
+"""The four things the enumerable shop shows, as plain numbers; and the tables a page prints from them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from crs_lite.enumerable import exact
+from crs_lite.enumerable.policy import Policy
+from crs_lite.enumerable.shop import CONTEXTS, TWO_TASTES, WORDS, lessons, name, say, thoughts, truth
+from crs_lite.enumerable.training import Settings, Trainer
+
+SEEDS = (0, 1, 2, 3, 4)
+LOOP = {"rl": 150, "consolidate": 100, "rounds": 3, "only_wrong": True}
+LONG = 1200  # steps of RL that show where it goes
+TARGET = 0  # "lamp Alba plain", the likelier of the two tastes
+ARMS = {"list": "whole list (R-GRPO)", "first": "first place of it", "drawn": "one drawn ID (GRPO)"}
+
+
+def trained(settings: Settings, until: int | None = None) -> Policy:
+    """The policy after `until` steps of a run, or at its end."""
+    trainer = Trainer(settings)
+    for _ in trainer.run(until):
+        pass
+    return trainer.policy
+
+
+def distilled(seed: int, bias: float = 0.0) -> Policy:
+    """Aligned and distilled, as every run with this seed and bias is when its RL begins."""
+    return trained(Settings(seed=seed, bias=bias, rl=0))
+
+
+def commits(seeds: tuple[int, ...] = SEEDS) -> dict:
+    """One greedy thought commits; the sum over all thoughts gives the doubt back. In one context, and on average.
+
+    -> `thought`, its `prob`; `lists`: source -> [(item, probability)]; `quality`: source -> expected NDCG@6 here;
+    `average`: seed -> `exact.measure` of the distilled policy; `ceiling`.
+    """
+    s, wanted = exact.sums(distilled(seeds[0]), TWO_TASTES), truth()[TWO_TASTES]
+    sources = {"truth": wanted, "one": s.items[s.greedy], "merged": s.merged, "direct": s.items[0]}
+    return {
+        "context": CONTEXTS[TWO_TASTES],
+        "thought": say(thoughts()[s.greedy]),
+        "prob": float(s.prob[s.greedy]),
+        "lists": {k: [(name(i), float(p[i])) for i in exact.best(p)] for k, p in sources.items()},
+        "quality": {k: float(exact.quality(exact.best(p), wanted)) for k, p in sources.items()},
+        "average": {str(seed): exact.measure(distilled(seed)) for seed in seeds},
+        "ceiling": exact.ceiling(),
+    }
+
+
+def noise(seed: int = SEEDS[0], groups: tuple[int, ...] = (2, 4, 8, 16)) -> dict:
+    """How noisy a group is as a judge of thoughts, in one context with one target, on the distilled policy.
+
+    -> `luck`: GRPO's reward variance split; judge -> `value`, and for every group size the number of groups whose mean
+    has as much signal as noise, the probability of a silent group, and the gradient estimate's length.
+    """
+    policy = distilled(seed)
+    s, score = exact.sums(policy, TWO_TASTES), exact.scores(policy, TWO_TASTES)
+    out: dict = {"context": CONTEXTS[TWO_TASTES], "target": name(TARGET), "luck": exact.luck(s, TARGET)}
+    for judge in ARMS:
+        values, joint = exact.outcomes(s, TARGET, judge)
+        found = {g: exact.group_noise(values, joint, score, g) for g in groups}
+        out[judge] = {
+            "value": exact.value(s, TARGET, judge),
+            "groups_needed": {str(g): n.groups_needed for g, n in found.items()},
+            "silent": {str(g): n.silent for g, n in found.items()},
+            "signal": {str(g): float(np.linalg.norm(n.mean)) for g, n in found.items()},
+        }
+    return out
+
+
+def tastes(policy: Policy) -> dict[str, float]:
+    """In the context of two tastes: how probable are thoughts that name only Alba, only Brio."""
+    prob = exact.sums(policy, TWO_TASTES).prob
+    alba, brio = (np.array([WORDS.index(w) in t for t in thoughts()]) for w in ("Alba", "Brio"))
+    return {"Alba": float(prob[alba & ~brio].sum()), "Brio": float(prob[brio & ~alba].sum())}
+
+
+def sharpens(seeds: tuple[int, ...] = SEEDS, steps: int = LONG) -> dict:
+    """RL sharpens and loses variety: seed -> `before`, `after`: `exact.measure` and `tastes`."""
+    out = {}
+    for seed in seeds:
+        trainer = Trainer(Settings(seed=seed, rl=steps))
+        states = {}
+        for when, until in (("before", len(trainer.plan) - steps), ("after", None)):
+            list(trainer.run(until))
+            states[when] = exact.measure(trainer.policy) | tastes(trainer.policy)
+        out[str(seed)] = states
+    return out
+
+
+def ideal_prior(bias: float) -> float:
+    """How often the thoughts of a perfect student of this teacher name the teacher's prior, on average."""
+    pair = {WORDS.index("Alba"), WORDS.index("dark")}
+    of_item = [sum(p for t, p in lessons(i, bias).items() if pair <= set(t)) for i in range(truth().shape[1])]
+    return float((truth() @ of_item).mean())
+
+
+def mends(
+    seeds: tuple[int, ...] = SEEDS, biases: tuple[float, ...] = (0.0, 0.5, 1.0), loop: dict | None = None
+) -> dict:
+    """What three rounds of the loop make of a biased teacher's student: bias -> seed -> `before`, `after`.
+
+    Beside `exact.measure`: `meant`, the item first in the list behind the teacher's prior thought, "lamp Alba dark", in
+    the context of two tastes.
+    """
+    out: dict = {}
+    said = thoughts().index(tuple(WORDS.index(w) for w in ("lamp", "Alba", "dark")))
+    for bias in biases:
+        out[str(bias)] = {}
+        for seed in seeds:
+            trainer = Trainer(replace(Settings(seed=seed, bias=bias), **(loop or LOOP)))
+            states = {}
+            for when, until in (("before", trainer.settings.align + trainer.settings.distil), ("after", None)):
+                list(trainer.run(until))
+                first = int(exact.sums(trainer.policy, TWO_TASTES).lists[said, 0])
+                states[when] = exact.measure(trainer.policy) | {"meant": name(first)}
+            out[str(bias)][str(seed)] = states
+    return out
+
+
+def everything() -> dict:
+    """All four, for the results file (about three minutes on one core)."""
+    return {"commits": commits(), "noise": noise(), "sharpens": sharpens(), "mends": mends()}
+
+
+# -- tables ---------------------------------------------------------------------------------------------------------
+
+
+def tables(found: dict) -> dict[str, str]:
+    """The results as Markdown: one table for each of the four."""
+    return {f"enumerable-{k}": _TABLES[k](found[k]) for k in _TABLES}
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n" + "\n".join("| " + " | ".join(row) + " |" for row in lines) + "\n\n"
+
+
+def _span(values: list[float], digits: int = 3) -> str:
+    """Mean over the seeds, and the range."""
+    low, mean, high = (f"{f(values):.{digits}f}" for f in (min, np.mean, max))
+    return f"{mean} ({low} to {high})"
+
+
+def _commits(found: dict) -> str:
+    titles = {"truth": "truth", "one": "one thought", "merged": "all thoughts", "direct": "no thought"}
+    places = len(found["lists"]["truth"])
+    rows = [
+        [str(k + 1), *(f"{found['lists'][s][k][0]} {found['lists'][s][k][1]:.3f}" for s in titles)]
+        for k in range(places)
+    ]
+    rows.append(["NDCG@6 here", *(f"{found['quality'][s]:.3f}" for s in titles)])
+    average = found["average"].values()
+    of_all = [_span([a[s] for a in average]) for s in ("one", "merged", "direct")]
+    rows.append(["NDCG@6, all contexts", f"{found['ceiling']:.3f}", *of_all])
+    head = f"Asked {found['context']}. The greedy thought is *{found['thought']}*, with probability {found['prob']:.3f}.\n"
+    return head + _table(["place", *titles.values()], rows)
+
+
+def _noise(found: dict) -> str:
+    sizes = list(found["list"]["groups_needed"])
+    rows = []
+    for judge, title in ARMS.items():
+        of = found[judge]
+        cells = [f"{of['groups_needed'][g]:.1f} ({of['silent'][g]:.2f})" for g in sizes]
+        rows.append([title, f"{of['value']:.3f}", *cells])
+    luck = found["luck"]
+    share = luck["draw"] / (luck["draw"] + luck["thought"])
+    head = (
+        f"Target: {found['target']}. The variance of the drawn ID's reward: {luck['thought']:.3f} from the thought, "
+        f"{luck['draw']:.3f} from the draw, so a share of {share:.2f} is luck.\n"
+    )
+    return head + _table(["judge", "value", *(f"G = {g}" for g in sizes)], rows)
+
+
+def _sharpens(found: dict) -> str:
+    lines = {
+        "entropy": "variety of thoughts, bits",
+        "one": "NDCG@6, one thought",
+        "merged": "NDCG@6, all thoughts",
+        "true_words": "stated facets that are true",
+        "Alba": "two tastes: thoughts that name Alba",
+        "Brio": "two tastes: thoughts that name Brio",
+    }
+    states = found.values()
+    rows = [[t, *(_span([s[when][k] for s in states]) for when in ("before", "after"))] for k, t in lines.items()]
+    return _table(["", "distilled", f"after {LONG:,} steps of RL"], rows)
+
+
+def _mends(found: dict) -> str:
+    lines = {"one": "NDCG@6, one thought", "merged": "NDCG@6, all thoughts", "direct": "NDCG@6, no thought"}
+    lines |= {"true_words": "stated facets that are true", "prior": "thoughts that say Alba and dark"}
+    rows = []
+    for key, title in lines.items():
+        for when in ("before", "after"):
+            spans = [_span([s[when][key] for s in seeds.values()]) for seeds in found.values()]
+            rows.append([title, {"before": "distilled", "after": "after 3 rounds"}[when], *spans])
+    return _table(["", "", *(f"bias {float(b):g}" for b in found)], rows)
+
+
+_TABLES = {"commits": _commits, "noise": _noise, "sharpens": _sharpens, "mends": _mends}
