@@ -211,17 +211,19 @@
   }
 
   function measure(theta) {
-    const total = { one: 0, thought: 0, merged: 0, direct: 0, entropy: 0, true_words: 0, prior: 0 };
+    const total = { one: 0, thought: 0, merged: 0, direct: 0, entropy: 0, true_words: 0, fillers: 0, prior: 0 };
     for (let c = 0; c < N_CONTEXTS; c++) {
       const s = sums(theta, c), wanted = TRUTH[c];
       const isTrue = new Array(FACETS).fill(0);
       TOKENS.forEach((tokens, i) => tokens.forEach((w) => { isTrue[w] += wanted[i]; }));
       const ofBag = s.items.map((p) => quality(best(p), wanted));
-      let stated = 0, right = 0, prior = 0, thought = 0;
+      let stated = 0, right = 0, words = 0, fillers = 0, prior = 0, thought = 0;
       BAGS.forEach((bag, b) => {
         const said = [...new Set(bag)].filter((w) => w < FACETS);
         stated += s.ofBag[b] * said.length;
         right += s.ofBag[b] * said.reduce((sum, w) => sum + isTrue[w], 0);
+        words += s.ofBag[b] * bag.length;
+        fillers += s.ofBag[b] * bag.filter((w) => w >= FACETS).length;
         if (PRIOR.every((w) => bag.includes(w))) prior += s.ofBag[b];
         thought += s.ofBag[b] * ofBag[b];
       });
@@ -231,6 +233,7 @@
       total.direct += ofBag[0];
       total.entropy += s.prob.reduce((h, p) => h - (p > 0 ? p * Math.log2(p) : 0), 0);
       total.true_words += right / stated;
+      total.fillers += fillers / words;
       total.prior += prior;
     }
     for (const k of Object.keys(total)) total[k] /= N_CONTEXTS;

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from crs_lite.enumerable import exact
+from crs_lite.enumerable import exact, groups
 from crs_lite.enumerable.policy import Policy
 from crs_lite.enumerable.shop import CONTEXTS, TWO_TASTES, WORDS, lessons, name, say, thoughts, truth
 from crs_lite.enumerable.training import Settings, Trainer
@@ -14,7 +14,10 @@ from crs_lite.enumerable.training import Settings, Trainer
 SEEDS = (0, 1, 2, 3, 4)
 LOOP = {"rl": 150, "consolidate": 100, "rounds": 3, "only_wrong": True}
 LONG = 1200  # steps of RL that show where it goes
-TARGET = 0  # "lamp Alba plain", the likelier of the two tastes
+TARGETS = (0, 7, 2)  # in the context of two tastes: the likelier, the other, and a rare click
+BIASES = (0.0, 0.5, 1.0)
+NOISY = 0.5
+PRIOR_ITEM = "lamp Alba dark"  # what the teacher's prior thought says where a lamp is asked for
 ARMS = {"list": "whole list (R-GRPO)", "first": "first place of it", "drawn": "one drawn ID (GRPO)"}
 
 
@@ -50,43 +53,50 @@ def commits(seeds: tuple[int, ...] = SEEDS) -> dict:
     }
 
 
-def noise(seed: int = SEEDS[0], groups: tuple[int, ...] = (2, 4, 8, 16)) -> dict:
-    """How noisy a group is as a judge of thoughts, in one context with one target, on the distilled policy.
+def luck_share(policy: Policy) -> float:
+    """Over all requests: of the variance of GRPO's reward, the share that comes from the drawn ID."""
+    parts = {"thought": 0.0, "draw": 0.0}
+    for c, row in enumerate(truth()):
+        s = exact.sums(policy, c)
+        for item, p in enumerate(row):
+            for part, variance in groups.luck(s, item).items():
+                parts[part] += p * variance
+    return parts["draw"] / sum(parts.values())
 
-    -> `luck`: GRPO's reward variance split; judge -> `value`, and for every group size the number of groups whose mean
-    has as much signal as noise, the probability of a silent group, and the gradient estimate's length.
+
+def noise(seeds: tuple[int, ...] = SEEDS, biases: tuple[float, ...] = BIASES, group: int = 8) -> dict:
+    """How noisy a group is as a judge of thoughts, before RL.
+
+    -> `luck`: bias -> seed -> `luck_share`. In one context, after the teacher with the middle bias, target -> judge ->
+    its `value`, the `groups` whose mean has as much signal as noise, and the probability of a `silent` group.
     """
-    policy = distilled(seed)
+    luck = {str(b): {str(seed): luck_share(distilled(seed, b)) for seed in seeds} for b in biases}
+    policy = distilled(seeds[0], NOISY)
     s, score = exact.sums(policy, TWO_TASTES), exact.scores(policy, TWO_TASTES)
-    out: dict = {"context": CONTEXTS[TWO_TASTES], "target": name(TARGET), "luck": exact.luck(s, TARGET)}
-    for judge in ARMS:
-        values, joint = exact.outcomes(s, TARGET, judge)
-        found = {g: exact.group_noise(values, joint, score, g) for g in groups}
-        out[judge] = {
-            "value": exact.value(s, TARGET, judge),
-            "groups_needed": {str(g): n.groups_needed for g, n in found.items()},
-            "silent": {str(g): n.silent for g, n in found.items()},
-            "signal": {str(g): float(np.linalg.norm(n.mean)) for g, n in found.items()},
-        }
-    return out
-
-
-def tastes(policy: Policy) -> dict[str, float]:
-    """In the context of two tastes: how probable are thoughts that name only Alba, only Brio."""
-    prob = exact.sums(policy, TWO_TASTES).prob
-    alba, brio = (np.array([WORDS.index(w) in t for t in thoughts()]) for w in ("Alba", "Brio"))
-    return {"Alba": float(prob[alba & ~brio].sum()), "Brio": float(prob[brio & ~alba].sum())}
+    targets: dict = {}
+    for target in TARGETS:
+        targets[name(target)] = {"clicked": float(truth()[TWO_TASTES, target])}
+        for judge in ARMS:
+            found = groups.group_noise(*groups.outcomes(s, target, judge), score, group)
+            targets[name(target)][judge] = {
+                "value": exact.value(s, target, judge),
+                "groups": found.groups_needed,
+                "silent": found.silent,
+            }
+    return {"context": CONTEXTS[TWO_TASTES], "bias": NOISY, "group": group, "luck": luck, "targets": targets}
 
 
 def sharpens(seeds: tuple[int, ...] = SEEDS, steps: int = LONG) -> dict:
-    """RL sharpens and loses variety: seed -> `before`, `after`: `exact.measure` and `tastes`."""
+    """RL sharpens and loses variety: seed -> `before`, `after`: `exact.measure`, and the greedy `thought` in the
+    context of two tastes."""
     out = {}
     for seed in seeds:
         trainer = Trainer(Settings(seed=seed, rl=steps))
         states = {}
         for when, until in (("before", len(trainer.plan) - steps), ("after", None)):
             list(trainer.run(until))
-            states[when] = exact.measure(trainer.policy) | tastes(trainer.policy)
+            said = thoughts()[exact.sums(trainer.policy, TWO_TASTES).greedy]
+            states[when] = exact.measure(trainer.policy) | {"thought": say(said)}
         out[str(seed)] = states
     return out
 
@@ -98,16 +108,14 @@ def ideal_prior(bias: float) -> float:
     return float((truth() @ of_item).mean())
 
 
-def mends(
-    seeds: tuple[int, ...] = SEEDS, biases: tuple[float, ...] = (0.0, 0.5, 1.0), loop: dict | None = None
-) -> dict:
+def mends(seeds: tuple[int, ...] = SEEDS, biases: tuple[float, ...] = BIASES, loop: dict | None = None) -> dict:
     """What three rounds of the loop make of a biased teacher's student: bias -> seed -> `before`, `after`.
 
-    Beside `exact.measure`: `meant`, the item first in the list behind the teacher's prior thought, "lamp Alba dark", in
+    Beside `exact.measure`: `meant`, the item first in the list behind the teacher's prior thought, `PRIOR_ITEM`, in
     the context of two tastes.
     """
     out: dict = {}
-    said = thoughts().index(tuple(WORDS.index(w) for w in ("lamp", "Alba", "dark")))
+    said = thoughts().index(tuple(WORDS.index(w) for w in PRIOR_ITEM.split()))
     for bias in biases:
         out[str(bias)] = {}
         for seed in seeds:
@@ -156,24 +164,21 @@ def _commits(found: dict) -> str:
     average = found["average"].values()
     of_all = [_span([a[s] for a in average]) for s in ("one", "merged", "direct")]
     rows.append(["NDCG@6, all contexts", f"{found['ceiling']:.3f}", *of_all])
-    head = f"Asked {found['context']}. The greedy thought is *{found['thought']}*, with probability {found['prob']:.3f}.\n"
+    head = (
+        f"Asked {found['context']}. The greedy thought is *{found['thought']}*, with probability {found['prob']:.3f}.\n"
+    )
     return head + _table(["place", *titles.values()], rows)
 
 
 def _noise(found: dict) -> str:
-    sizes = list(found["list"]["groups_needed"])
-    rows = []
-    for judge, title in ARMS.items():
-        of = found[judge]
-        cells = [f"{of['groups_needed'][g]:.1f} ({of['silent'][g]:.2f})" for g in sizes]
-        rows.append([title, f"{of['value']:.3f}", *cells])
-    luck = found["luck"]
-    share = luck["draw"] / (luck["draw"] + luck["thought"])
-    head = (
-        f"Target: {found['target']}. The variance of the drawn ID's reward: {luck['thought']:.3f} from the thought, "
-        f"{luck['draw']:.3f} from the draw, so a share of {share:.2f} is luck.\n"
-    )
-    return head + _table(["judge", "value", *(f"G = {g}" for g in sizes)], rows)
+    rows = [[title, *("" for _ in found["targets"])] for title in ARMS.values()]
+    for column, of in enumerate(found["targets"].values(), 1):
+        for row, judge in zip(rows, ARMS, strict=True):
+            row[column] = f"{of[judge]['groups']:.1f} ({of[judge]['silent']:.2f})"
+    titles = [f"{target}, clicked {of['clicked']:.3f}" for target, of in found["targets"].items()]
+    luck = [_span(list(of_bias.values())) for of_bias in found["luck"].values()]
+    head = _table(["teacher's bias", *(f"{float(b):g}" for b in found["luck"])], [["share of luck", *luck]])
+    return head + _table([f"groups of {found['group']} needed (silent)", *titles], rows)
 
 
 def _sharpens(found: dict) -> str:
@@ -182,11 +187,13 @@ def _sharpens(found: dict) -> str:
         "one": "NDCG@6, one thought",
         "merged": "NDCG@6, all thoughts",
         "true_words": "stated facets that are true",
-        "Alba": "two tastes: thoughts that name Alba",
-        "Brio": "two tastes: thoughts that name Brio",
+        "fillers": "words that are fillers",
     }
-    states = found.values()
-    rows = [[t, *(_span([s[when][k] for s in states]) for when in ("before", "after"))] for k, t in lines.items()]
+    rows = [[t, *(_span([s[when][k] for s in found.values()]) for when in _WHEN)] for k, t in lines.items()]
+    rows += [
+        [f"two tastes, greedy thought, seed {seed}", *(f"*{s[when]['thought']}*" for when in _WHEN)]
+        for seed, s in found.items()
+    ]
     return _table(["", "distilled", f"after {LONG:,} steps of RL"], rows)
 
 
@@ -195,10 +202,15 @@ def _mends(found: dict) -> str:
     lines |= {"true_words": "stated facets that are true", "prior": "thoughts that say Alba and dark"}
     rows = []
     for key, title in lines.items():
-        for when in ("before", "after"):
+        for when, then in _WHEN.items():
             spans = [_span([s[when][key] for s in seeds.values()]) for seeds in found.values()]
-            rows.append([title, {"before": "distilled", "after": "after 3 rounds"}[when], *spans])
+            rows.append([title, then, *spans])
+    for when, then in _WHEN.items():
+        other = [sum(s[when]["meant"] != PRIOR_ITEM for s in seeds.values()) for seeds in found.values()]
+        of = [f"in {n} of {len(seeds)} runs" for n, seeds in zip(other, found.values(), strict=True)]
+        rows.append([f"*{PRIOR_ITEM}* lists something else first", then, *of])
     return _table(["", "", *(f"bias {float(b):g}" for b in found)], rows)
 
 
+_WHEN = {"before": "distilled", "after": "after 3 rounds"}
 _TABLES = {"commits": _commits, "noise": _noise, "sharpens": _sharpens, "mends": _mends}

@@ -105,6 +105,4 @@ class Generator:
 
     def below(self, cumulative: np.ndarray) -> int:
         """An index drawn by inverting the cumulative weights `(n,)`."""
-        return min(
-            int(np.searchsorted(cumulative, self.uniform() * cumulative[-1], side="right")), len(cumulative) - 1
-        )
+        return min(int(np.searchsorted(cumulative, self.uniform() * cumulative[-1], side="right")), len(cumulative) - 1)

@@ -1,5 +1,5 @@
-"""Align, distil, explore by RL, consolidate: stochastic gradient steps on the tables, with numbers drawn from the shop's
-own generator, so that the page's script makes the same run. The RL step is that of `rl.py`, written out."""
+"""Align, distil, explore by RL, consolidate: stochastic gradient steps on the tables, with numbers from the shop's own
+generator, so that the page's script makes the same run. The RL step is that of `rl.py`, written out."""
 
 from __future__ import annotations
 
