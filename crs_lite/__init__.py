@@ -54,6 +54,13 @@ the method
     evolve                  one round of the self-evolving loop
     unfinished              training that goes on after a kill
     evaluate                one evaluator for every ranker: HR, NDCG, MRR, intervals
+    enumerable/             a shop so small that every sum over thoughts can be carried out
+        shop                items, contexts, words, the truth, the teacher
+        policy              tables: words of a thought, tokens of an ID
+        exact               probabilities, lists, values, gradients: no sampling
+        groups              how noisy a group is, what a thought is worth to a merged list
+        training            align, distil, explore, consolidate on tables
+        demonstrations      the four things it shows, as numbers
     baselines/              what CRS is compared with
         topk                the k best of a score matrix
         popularity          the same list for everybody

@@ -1,0 +1,40 @@
+"""The four things that the enumerable shop shows, in their direction; two seeds, shorter runs."""
+
+import pytest
+
+from crs_lite.enumerable import demonstrations as shown
+
+pytestmark = pytest.mark.slow
+SEEDS = (0, 1)
+
+
+def test_one_thought_commits_and_the_sum_gives_the_doubt_back():
+    found = shown.commits(SEEDS)
+    assert found["quality"]["one"] < found["quality"]["merged"] <= found["quality"]["truth"] + 1e-12
+    for of in found["average"].values():
+        assert of["one"] < of["merged"] <= found["ceiling"] + 1e-12
+
+
+def test_a_drawn_id_is_noise_that_a_list_does_not_have():
+    found = shown.noise(SEEDS[:1], (0.0,))
+    assert all(0 < share < 1 for of in found["luck"].values() for share in of.values())
+    likelier = next(iter(found["targets"].values()))
+    assert likelier["list"]["groups"] < likelier["drawn"]["groups"]
+    assert likelier["list"]["silent"] < likelier["drawn"]["silent"]
+
+
+def test_rl_sharpens_one_thought_and_loses_variety():
+    for states in shown.sharpens(SEEDS, 600).values():
+        assert states["after"]["entropy"] < states["before"]["entropy"]
+        assert states["after"]["one"] > states["before"]["one"]
+        gain = {when: states[when]["merged"] - states[when]["one"] for when in states}
+        assert gain["after"] < gain["before"]
+
+
+def test_a_biased_teacher_says_its_prior_more_often():
+    assert shown.ideal_prior(0.0) < shown.ideal_prior(0.5) < shown.ideal_prior(1.0)
+    loop = {"rl": 2, "consolidate": 2, "rounds": 1, "only_wrong": True}
+    found = {"commits": shown.commits((0,)), "noise": shown.noise((0,)), "sharpens": shown.sharpens((0,), 5)}
+    tables = shown.tables({**found, "mends": shown.mends((0,), (0.0,), loop)})
+    assert set(tables) == {f"enumerable-{k}" for k in ("commits", "noise", "sharpens", "mends")}
+    assert all(text.count("| ---") for text in tables.values())
