@@ -19,8 +19,7 @@ from crs_lite.model import backbones
 from crs_lite.prepared import Prepared
 from crs_lite.ranker import roundtrip
 from crs_lite.tasks import Example, context_to_sid, item_to_sid, reasoned, sid_to_item, specification_to_sid
-from crs_lite.unfinished import Keeper, fit
-from crs_lite.workspace import UNFINISHED, Stage, named
+from crs_lite.workspace import Stage, named
 
 # -- supervised -------------------------------------------------------------------------------------
 
@@ -37,8 +36,7 @@ def align(p: Prepared) -> Stage:
         pairs = item_to_sid(codec) * repeat + sid_to_item(codec) * (repeat + repeat // 2)
         spec = specification_to_sid(codec, p.teacher.describe, len(p.log.items) * repeat, p.seed)
         contexts = context_to_sid(codec, p.train, profile.align_reconstruct)
-        lessons = pairs + spec + contexts
-        log = _taught(p, model, lessons, profile.align_context_epochs, profile.align_lr, folder)
+        log = _taught(p, model, pairs + spec + contexts, profile.align_context_epochs, profile.align_lr)
         model = backbones.merged(model)
         backbones.save(folder, model)
         write_json(folder / "log.json", log)
@@ -66,7 +64,7 @@ def supervised(
         model = _trainable(p, start)
         rows = examples()
         # A weak model may get nothing right; then there is nothing to learn from.
-        log = _taught(p, model, rows, passes, lr, folder) if rows else []
+        log = _taught(p, model, rows, passes, lr) if rows else []
         backbones.save(folder, backbones.merged(model))
         write_json(folder / "log.json", log)
         return {"examples": len(rows)}
@@ -162,7 +160,7 @@ def explore(p: Prepared, start: Stage, arm: str = "rgrpo", path: str = "round0",
         reference = backbones.load_model(start.folder) if config.kl > 0 else None
         history = evolve.explore(
             model, reference, p.codec, requests, config, seed, folder / "steps.jsonl", p.thought_prompt,
-            variety.rollout if arm in variety.ARMS else rl.rollout, Keeper(folder / UNFINISHED),
+            variety.rollout if arm in variety.ARMS else rl.rollout,
         )  # fmt: skip
         backbones.save(folder, backbones.merged(model))
         return {"wrong": len(requests), "steps": len(history)}
@@ -216,9 +214,8 @@ def _trainable(p: Prepared, start: Stage):
     return backbones.adapt(backbones.load_model(start.folder), p.profile.lora_rank)
 
 
-def _taught(p: Prepared, model, rows: list[Example], epochs: int, lr: float, folder: Path) -> list[dict]:
-    """`sft.train` with the run's batches, seed and precision: the model changes in place. Its unfinished state is
-    kept in the stage's `folder`. Returns the losses."""
+def _taught(p: Prepared, model, rows: list[Example], epochs: int, lr: float) -> list[dict]:
+    """`sft.train` with the run's batches, seed and precision: the model changes in place. Returns the losses."""
     profile = p.profile
     return sft.train(
         model,
@@ -229,5 +226,4 @@ def _taught(p: Prepared, model, rows: list[Example], epochs: int, lr: float, fol
         batch_tokens=profile.batch_tokens,
         seed=p.seed,
         dtype=profile.dtype,
-        fit=lambda trainer: fit(trainer, Keeper(folder / UNFINISHED)),
     )

@@ -1,9 +1,7 @@
-"""Stages that survive a kill: each writes one folder with a manifest, or leaves nothing that could be taken for one.
+"""Stages that survive a kill: each writes one folder with a manifest, or leaves nothing behind.
 
 A stage's key is the hash of everything it depends on (its settings and the keys of the stages before it). A folder
-whose manifest carries the same key is reused; anything else is made again. A half-made stage is called NAME.partial:
-when the same key is made again, its subfolder `unfinished` is kept, in which training finds its own state. One process
-at a time works in a run folder; others wait for it to end.
+whose manifest carries the same key is reused; anything else is made again.
 """
 
 from __future__ import annotations
@@ -13,10 +11,8 @@ import json
 import os
 import platform
 import shutil
-import socket
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
@@ -24,16 +20,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
-from crs_lite.errors import CRSError
 from crs_lite.files import read_json, write_json
 from crs_lite.model.distributed import process_number, wait
 
 MANIFEST = "manifest.json"
-UNFINISHED = "unfinished"  # in a half-made stage: the folder that outlives a kill
-LOCK = ".lock"
 
 
 class Manifest(BaseModel):
@@ -86,14 +78,10 @@ class Stage:
 
 
 class Workspace:
-    """The folder of one run. `run(name, depends, make)` makes a stage or reuses it.
-
-    It belongs to this process (group) until the object is gone; if another one has it, opening waits."""
+    """The folder of one run. `run(name, depends, make)` makes a stage or reuses it."""
 
     def __init__(self, root: Path, seed: int):
         self.root, self.seed = root, seed
-        self._lock = locked(root) if process_number() == 0 else None
-        wait()  # nobody reads before the folder is ours
         self.minutes: dict[str, float] = {}  # of every stage used, made now or before
 
     def run(self, name: str, depends: dict, make: Callable[[Path], dict | None], together: bool = False) -> Stage:
@@ -119,7 +107,8 @@ class Workspace:
     def _make(self, folder: Path, about: dict, make: Callable[[Path], dict | None]) -> None:
         rank, name = process_number(), folder.name
         partial = folder.with_name(f"{name}.partial{rank or ''}")
-        spent = _begin(partial, about["key"])
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
         if rank == 0:
             print(f"stage {name} ...", flush=True)
         started = perf_counter()
@@ -128,59 +117,14 @@ class Workspace:
         if rank > 0:  # what the first process made is kept
             shutil.rmtree(partial)
             return
-        minutes = spent + (perf_counter() - started) / 60
+        minutes = (perf_counter() - started) / 60
         manifest = {**about, "info": info, "minutes": minutes, "versions": versions(), "hardware": hardware()}
         manifest["threads"] = torch.get_num_threads()  # another number of them may change the last bits
         plain = json.loads(json.dumps(manifest, default=str))  # a stage may depend on, say, a path
-        shutil.rmtree(partial / UNFINISHED, ignore_errors=True)
         write_json(partial / MANIFEST, plain, indent=1)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)  # the one moment at which the stage begins to exist
         print(f"stage {name}: {minutes:.1f} min", flush=True)
-
-
-def _begin(partial: Path, key: str) -> float:
-    """Empty `partial` but for the unfinished work of the same key. Returns the minutes that this work has cost."""
-    about, work, spent = partial / MANIFEST, partial / UNFINISHED, 0.0
-    try:
-        before = read_json(about, dict, "")
-    except CRSError:  # none, or half of one: there is nothing to go on with
-        before = {}
-    if before.get("key") == key and work.is_dir():
-        ended = max((f.stat().st_mtime for f in work.iterdir()), default=0.0)
-        spent = before["minutes"] + max(0.0, ended - about.stat().st_mtime) / 60
-        for other in set(partial.iterdir()) - {about, work}:
-            shutil.rmtree(other) if other.is_dir() else other.unlink()
-    else:
-        shutil.rmtree(partial, ignore_errors=True)
-    write_json(about, {"key": key, "minutes": spent})
-    return spent
-
-
-def locked(root: Path) -> FileLock:
-    """The lock of a run folder, ours until the object is gone. Waits for another process that has it, and says who that
-    is. The operating system takes a lock from a process that dies."""
-    root.mkdir(parents=True, exist_ok=True)
-    # A singleton: this process may open the folder twice.
-    lock, holder = FileLock(root / LOCK, is_singleton=True, thread_local=False), root / f"{LOCK}.json"
-    if lock.is_locked:
-        return lock
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        print(f"{root} is in use by {_holder(holder)}; waiting until that ends.", flush=True)
-        lock.acquire(poll_interval=0.2)
-    since = datetime.now().astimezone().isoformat(" ", "seconds")
-    write_json(holder, {"pid": os.getpid(), "host": socket.gethostname(), "since": since})
-    return lock
-
-
-def _holder(path: Path) -> str:
-    try:
-        about = read_json(path, dict[str, str | int], "")
-        return f"process {about['pid']} on {about['host']} since {about['since']}"
-    except (CRSError, KeyError):  # it has the lock and is about to say who it is
-        return "another process"
 
 
 def read_manifest(folder: Path) -> Manifest | None:

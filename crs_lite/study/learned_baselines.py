@@ -13,7 +13,7 @@ from crs_lite.prepared import Prepared
 from crs_lite.ranker import CRSRanker
 from crs_lite.tasks import Example, context_to_sid
 from crs_lite.training import supervised
-from crs_lite.workspace import UNFINISHED, Stage, named
+from crs_lite.workspace import Stage, named
 
 
 class QueryOnly:
@@ -46,14 +46,7 @@ class QueryOnly:
         def margin(folder: Path) -> dict:
             model = backbones.load_model(start.folder)
             log = rank_own_beams(
-                model,
-                self.codec,
-                p.taught,
-                lr=rate,
-                seed=p.seed,
-                beams=profile.rl_beams,
-                generation=generation,
-                unfinished=folder / UNFINISHED,
+                model, self.codec, p.taught, lr=rate, seed=p.seed, beams=profile.rl_beams, generation=generation
             )
             backbones.save(folder, model)
             write_json(folder / "log.json", log)
@@ -102,7 +95,6 @@ class Latent:
                 lr=rate,
                 seed=p.seed,
                 batch_tokens=profile.batch_tokens,
-                unfinished=folder / UNFINISHED,
             )
             latent.save(folder, model, bridge)
             write_json(folder / "log.json", losses)
@@ -117,7 +109,7 @@ class Latent:
 
         def reinforce(folder: Path) -> dict:
             model, bridge = latent.load(start.folder)
-            log = latent.reinforce(model, bridge, p.codec, p.taught, config, p.seed, folder / UNFINISHED)
+            log = latent.reinforce(model, bridge, p.codec, p.taught, config, p.seed)
             latent.save(folder, model, bridge)
             write_json(folder / "log.json", log)
             return {"steps": len(log)}
