@@ -87,7 +87,8 @@ def merged_worth(items: np.ndarray, logp: np.ndarray, target: np.ndarray, k: int
         hit = found == target[row]
         if hit.any():
             total = each.sum(0)
-            lists = np.concatenate([total[None], total - each])  # of all, and of all but one
+            # Of all, and of all but one: summed anew, for what a subtraction leaves would break ties.
+            lists = np.stack([total, *(np.delete(each, i, axis=0).sum(0) for i in range(g))])
             own = lists[:, hit]  # (1 + G, 1)
             rank = ((lists >= own) & ~hit & (found >= 0)).sum(-1)
             value = np.where((rank < k) & (own[:, 0] > 1e-12), 1 / np.log2(rank + 2.0), 0.0)

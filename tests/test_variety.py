@@ -40,6 +40,14 @@ def test_worth_is_the_value_of_the_merged_list_with_and_without(rows, target, k,
     assert merged_worth(items[None], logp[None], np.array([target]), k)[0] == pytest.approx(by_hand)
 
 
+def test_leaving_a_thought_out_breaks_no_tie():
+    """Without the third thought both items have 0.02, and ties count against the target: it is second, as with all. By
+    subtraction 0.03 - 0.01 falls just short of 0.02, and the third thought would seem to do harm."""
+    items = np.array([[[1, 2], [1, 2], [1, -1]]])
+    logp = np.log(np.array([[[0.01, 0.01], [0.01, 0.01], [0.01, 1.0]]]))
+    assert merged_worth(items, logp, np.array([2]), 2)[0].tolist() == [0.0, 0.0, 0.0]
+
+
 def test_the_worth_of_a_thought_is_an_unbiased_gradient_of_the_merged_list():
     """Three thoughts, two drawn: E[sum_i worth_i grad log pi(o_i)] equals the gradient of E[R(all)], by enumeration."""
     logits = torch.tensor([0.3, -0.2, 0.5], dtype=torch.float64, requires_grad=True)
