@@ -41,10 +41,10 @@ def test_worth_is_the_value_of_the_merged_list_with_and_without(rows, target, k,
 
 
 def test_leaving_a_thought_out_breaks_no_tie():
-    """Without the third thought both items have 0.02, and ties count against the target: it is second, as with all. By
-    subtraction 0.03 - 0.01 falls just short of 0.02, and the third thought would seem to do harm."""
+    """Without the third thought both items have 0.002, and ties count against the target: it is second, as with all. By
+    subtraction 0.005 - 0.003 falls just short of 0.002, and the third thought would seem to do harm."""
     items = np.array([[[1, 2], [1, 2], [1, -1]]])
-    logp = np.log(np.array([[[0.01, 0.01], [0.01, 0.01], [0.01, 1.0]]]))
+    logp = np.log(np.array([[[0.001, 0.001], [0.001, 0.001], [0.003, 1.0]]]))
     assert merged_worth(items, logp, np.array([2]), 2)[0].tolist() == [0.0, 0.0, 0.0]
 
 
