@@ -134,6 +134,17 @@ def rollout(
     return Rollout(prompts, completion, mask, chosen, logprob, parts, reward, advantage, informative)
 
 
+def variety_of(roll: Rollout) -> dict[str, float]:
+    """How much the policy still varies: `entropy`, the mean surprise of a chosen token in nats (an unbiased estimate
+    of its entropy at temperature 1), and `distinct`, the share of a group's trajectories that differ, 1 / G to 1."""
+    chosen = roll.chosen.sum().clamp(min=1)
+    written = (roll.completion * roll.mask).tolist()  # (B, G, C)
+    return {
+        "entropy": float(-(roll.old_logprob * roll.chosen).sum() / chosen),
+        "distinct": float(np.mean([len({tuple(one) for one in group}) / len(group) for group in written])),
+    }
+
+
 def is_clean(token: torch.Tensor, mask: torch.Tensor, vocab: Vocabulary) -> torch.Tensor:
     """token, mask `(..., T)` -> `(...)`: no ID token and no control token inside the reasoning (its end is none)."""
     bad = torch.as_tensor([*np.unique(vocab.sid).tolist(), *vocab.control], device=token.device)
@@ -359,6 +370,7 @@ def train(
             "reward": float(roll.reward.mean()),
             **{name: float(part.mean()) for name, part in roll.parts.items()},
             "silent_groups": float(1 - roll.informative.mean()),
+            **variety_of(roll),
             "tokens": float(roll.mask.sum(-1).float().mean()),
             **logs,
             "seconds_rollout": rolled - started,

@@ -204,3 +204,16 @@ def test_thoughts_with_id_or_control_tokens_are_not_clean(catalogue_ids):
     token = torch.tensor([[5, 6, 3], [5, int(catalogue_ids[0, 0]), 3], [5, 2, 3], [5, 3, 2]])
     mask = torch.tensor([[1, 1, 1], [1, 1, 1], [1, 1, 1], [1, 1, 0]]).bool()
     assert is_clean(token, mask, vocab).tolist() == [True, False, False, True]
+
+
+def test_entropy_and_distinct_trajectories_by_hand():
+    """Two groups of two: one repeats itself, and its forced end counts as no choice."""
+    completion = torch.tensor([[[7, 8, 0], [7, 8, 0]], [[7, 9, 0], [9, 0, 0]]])
+    mask = torch.tensor([[[1, 1, 0], [1, 1, 0]], [[1, 1, 0], [1, 0, 0]]], dtype=torch.bool)
+    chosen = mask.clone()
+    chosen[0, 0, 1] = False
+    logprob = torch.full((2, 2, 3), -0.5) * mask
+    logprob[0, 0, 1] = -100.0
+    zeros = np.zeros((2, 2))
+    roll = rl.Rollout([[1], [2]], completion, mask, chosen, logprob, {}, zeros, zeros, np.ones(2, bool))
+    assert rl.variety_of(roll) == {"entropy": 0.5, "distinct": 0.75}  # (1/2 + 2/2) / 2
