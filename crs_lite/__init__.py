@@ -98,7 +98,11 @@ a run
             capacity        how much is the size of the backbone?
             lessons         how much is the shortness of the lesson?
             levers          what makes reasoning pay?
+            answers         how far does one come without reasoning?
+            thoughts        one thought, sixteen merged, or none?
+            explorers       does RL on conclusions pay?
             runner          run experiments: seeds, jobs, missing rows
+        controls            rankers that lack one thing
         losses              how near the ceiling, and where the rest is lost
         ledger              every claim of the paper and its verdict
 the book

@@ -107,7 +107,8 @@ PROFILES: dict[str, Profile] = {
     # The second edition's rows: the laptop's model, all requests of the large log, hours a seed.
     "long": replace(
         _LAPTOP, name="long", train_requests=100_000, align_context_epochs=1, distil_requests=0, max_reasoning=128,
-        collect_requests=6000, fresh_pool=True, valid_requests=3000, eval_requests=4000, minutes="hours",
+        collect_requests=6000, fresh_pool=True, valid_requests=3000, eval_requests=4000,
+        eval_batch=512, minutes="hours",
     ),
 }  # fmt: skip
 

@@ -117,6 +117,7 @@ def merged(p: Prepared, name: str, stage: Stage, split: str = "test", temperatur
         ranker = MergingRanker(
             name, backbones.load_model(stage.folder), p.codec, profile.thoughts, heat, perceives=perceives,
             max_reasoning=min(profile.max_reasoning, profile.max_conclusion), seed=p.seed,
+            batch=max(1, profile.eval_batch // 4),
         )  # fmt: skip
         started = perf_counter()
         whole = evaluate(ranker, p.log, requests, K)
@@ -131,7 +132,7 @@ def merged(p: Prepared, name: str, stage: Stage, split: str = "test", temperatur
         row = {
             "name": name, "n": len(requests), "request_ids": whole.request_ids, "lists": lists, "temperature": heat,
             "milliseconds": milliseconds, "distinct": float(np.mean([len(set(of)) for of in ranker.drawn])),
-            "thoughts": ranker.drawn[:20],
+            "thoughts": ranker.drawn[:20], "tokens": _written(p, ranker.drawn),
         }  # fmt: skip
         write_json(folder / "row.json", row)
         return {}
@@ -142,6 +143,16 @@ def merged(p: Prepared, name: str, stage: Stage, split: str = "test", temperatur
     }  # fmt: skip
     folder = f"merged-{split}-{name.replace(' ', '-')}-{heat}"
     return {**p.work.run(folder, depends, think).json("row.json"), "minutes": stage.minutes}
+
+
+def _written(p: Prepared, drawn: list[list[str]]) -> float:
+    """Mean number of tokens that all thoughts of a request take; what is seen and counted is written once."""
+    total = 0
+    for texts in drawn:
+        head = parts_of(texts[0])[0]
+        total += len(p.codec.encode(head)) if head else 0
+        total += sum(len(p.codec.reasoning(parts_of(text)[1])) for text in texts)
+    return total / max(len(drawn), 1)
 
 
 def _said(p: Prepared, kept: Remembering, requests: list[SearchRequest]) -> dict:
@@ -160,6 +171,7 @@ def _said(p: Prepared, kept: Remembering, requests: list[SearchRequest]) -> dict
         "audit": audit(conclusions, claims, parser, requests, p.teacher),
         "faithfulness": faithfulness(p.log, requests[first], conclusions[first], kept.lists[first], parser, rank),
         "thoughts": ranker.thoughts,
+        "tokens": float(np.mean([len(p.codec.reasoning(t)) for t in ranker.thoughts])),  # written before the ID
     }
     if p.perception.how != "conclude":
         exact = [head == p.perception.write(r) for head, r in zip(heads, requests, strict=True)]

@@ -85,6 +85,16 @@ def direct(p: Prepared, start: Stage, lr: float | None = None, epochs: int | Non
     return supervised(p, name, start, {"n": n}, lessons, lr or p.profile.distil_lr, epochs)
 
 
+def direct_counted(p: Prepared, start: Stage) -> Stage:
+    """Direct SFT with what is to be seen and counted written into the prompt by code: the loss is on the ID alone."""
+
+    def lessons() -> list[Example]:
+        return reasoned(p.codec, [(r, p.perception.write(r), r.target) for r in p.taught], id_only=True)
+
+    n = p.profile.distil_requests
+    return supervised(p, "direct-counted", start, {"n": n, **taught_key(p)}, lessons, p.profile.distil_lr)
+
+
 def distil(p: Prepared, start: Stage, epochs: int | None = None) -> Stage:
     """The distilled start (paper, reasoning SFT): the teacher's reasoning, then the ID; mixed with direct lessons where
     the profile replays them."""

