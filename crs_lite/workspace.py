@@ -3,7 +3,7 @@
 A stage's key is the hash of everything it depends on (its settings and the keys of the stages before it). A folder
 whose manifest carries the same key is reused; anything else is made again. A half-made stage is called NAME.partial:
 when the same key is made again, its subfolder `unfinished` is kept, in which training finds its own state. One process
-at a time works in a run folder; others wait for it to end.
+at a time makes a stage of a run folder; others wait and say for whom. What is finished is read without a lock.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import os
 import platform
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import version
@@ -34,6 +35,13 @@ from crs_lite.model.distributed import process_number, wait
 MANIFEST = "manifest.json"
 UNFINISHED = "unfinished"  # in a half-made stage: the folder that outlives a kill
 LOCK = ".lock"
+
+
+class Begun(BaseModel):
+    """What a half-made stage says of itself: its key, and the minutes that went into it before this attempt."""
+
+    key: str
+    minutes: float
 
 
 class Manifest(BaseModel):
@@ -86,14 +94,10 @@ class Stage:
 
 
 class Workspace:
-    """The folder of one run. `run(name, depends, make)` makes a stage or reuses it.
-
-    It belongs to this process (group) until the object is gone; if another one has it, opening waits."""
+    """The folder of one run. `run(name, depends, make)` makes a stage or reuses it."""
 
     def __init__(self, root: Path, seed: int):
         self.root, self.seed = root, seed
-        self._lock = locked(root) if process_number() == 0 else None
-        wait()  # nobody reads before the folder is ours
         self.minutes: dict[str, float] = {}  # of every stage used, made now or before
 
     def run(self, name: str, depends: dict, make: Callable[[Path], dict | None], together: bool = False) -> Stage:
@@ -109,9 +113,12 @@ class Workspace:
         known = read_manifest(folder)
         wait()  # all have read the same state
         if not known or known.key != key:
-            if together or process_number() == 0:
-                self._make(folder, {"stage": name, "key": key, "seed": self.seed, "depends": values}, make)
-            wait()
+            with alone(self.root, name):
+                known = read_manifest(folder)  # whoever had the folder before us may have made it
+                wait()
+                if (not known or known.key != key) and (together or process_number() == 0):
+                    self._make(folder, {"stage": name, "key": key, "seed": self.seed, "depends": values}, make)
+                wait()
             known = read_manifest(folder)
         self.minutes[name] = known.minutes
         return Stage(folder, known)
@@ -143,12 +150,12 @@ def _begin(partial: Path, key: str) -> float:
     """Empty `partial` but for the unfinished work of the same key. Returns the minutes that this work has cost."""
     about, work, spent = partial / MANIFEST, partial / UNFINISHED, 0.0
     try:
-        before = read_json(about, dict, "")
+        before = read_json(about, Begun, "")
     except CRSError:  # none, or half of one: there is nothing to go on with
-        before = {}
-    if before.get("key") == key and work.is_dir():
+        before = None
+    if before and before.key == key and work.is_dir():
         ended = max((f.stat().st_mtime for f in work.iterdir()), default=0.0)
-        spent = before["minutes"] + max(0.0, ended - about.stat().st_mtime) / 60
+        spent = before.minutes + max(0.0, ended - about.stat().st_mtime) / 60
         for other in set(partial.iterdir()) - {about, work}:
             shutil.rmtree(other) if other.is_dir() else other.unlink()
     else:
@@ -157,30 +164,37 @@ def _begin(partial: Path, key: str) -> float:
     return spent
 
 
-def locked(root: Path) -> FileLock:
-    """The lock of a run folder, ours until the object is gone. Waits for another process that has it, and says who that
-    is. The operating system takes a lock from a process that dies."""
+@contextmanager
+def alone(root: Path, stage: str) -> Iterator[None]:
+    """While this lasts, no other process (group) makes a stage in a run folder. Waits for one that does, and says who
+    it is. The operating system takes a lock from a process that dies."""
+    if process_number() > 0:  # the first process has it for all
+        wait()
+        yield
+        return
     root.mkdir(parents=True, exist_ok=True)
-    # A singleton: this process may open the folder twice.
     lock, holder = FileLock(root / LOCK, is_singleton=True, thread_local=False), root / f"{LOCK}.json"
-    if lock.is_locked:
-        return lock
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        print(f"{root} is in use by {_holder(holder)}; waiting until that ends.", flush=True)
+        print(f"{root}: {_holder(holder)}; waiting until that is done (Ctrl-C ends the waiting).", flush=True)
         lock.acquire(poll_interval=0.2)
-    since = datetime.now().astimezone().isoformat(" ", "seconds")
-    write_json(holder, {"pid": os.getpid(), "host": socket.gethostname(), "since": since})
-    return lock
+    try:
+        since = datetime.now().astimezone().isoformat(" ", "seconds")
+        write_json(holder, {"pid": os.getpid(), "host": socket.gethostname(), "since": since, "stage": stage})
+        wait()
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
 
 
 def _holder(path: Path) -> str:
     try:
         about = read_json(path, dict[str, str | int], "")
-        return f"process {about['pid']} on {about['host']} since {about['since']}"
+        return f"process {about['pid']} on {about['host']} makes stage {about['stage']} since {about['since']}"
     except (CRSError, KeyError):  # it has the lock and is about to say who it is
-        return "another process"
+        return "another process makes a stage here"
 
 
 def read_manifest(folder: Path) -> Manifest | None:

@@ -1,5 +1,6 @@
 """A killed stage goes on where it was, and ends with the bytes of one that nobody disturbed."""
 
+import copy
 import os
 import signal
 import subprocess
@@ -9,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import resumable
+import torch
 
 from crs_lite import unfinished
+from crs_lite.baselines import generative, latent
+from crs_lite.unfinished import Keeper
 from crs_lite.workspace import UNFINISHED
 
 TESTS = Path(__file__).resolve().parent
@@ -67,7 +71,7 @@ def test_a_death_at_every_step_ends_in_time_and_changes_no_byte(tmp_path, undist
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["rl", "sft"])
+@pytest.mark.parametrize("kind", ["rl", "sft", "lora"])
 def test_a_real_kill_changes_no_byte(tmp_path, undisturbed, kind):
     command = [sys.executable, str(TESTS / "resumable.py"), kind, str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(TESTS.parent)}
@@ -100,3 +104,54 @@ def test_a_damaged_state_is_thrown_away_with_one_sentence(tmp_path, undisturbed,
     said = [line for line in capsys.readouterr().out.splitlines() if "thrown away" in line]
     assert len(said) == 1 and "damaged" in said[0] and str(path.parent) in said[0]
     assert resumable.outcome(stage.folder) == undisturbed("rl")
+
+
+def margins(model, bridge, codec, requests, keeper):
+    return generative.rank_own_beams(model, codec, requests, lr=3e-3, seed=0, beams=5, batch=4, keeper=keeper)
+
+
+def supervised(model, bridge, codec, requests, keeper):
+    options = dict(lr=3e-3, seed=0, batch_tokens=400, keeper=keeper)
+    return latent.supervise(model, bridge, codec, requests, latent.LatentConfig(), **options)
+
+
+def reinforced(model, bridge, codec, requests, keeper):
+    config = latent.LatentConfig(steps=6, prompts=4, group=3, lr=3e-3)
+    return latent.reinforce(model, bridge, codec, requests, config, 0, keeper)
+
+
+@pytest.mark.parametrize(
+    "learn, of, step",
+    [(margins, generative, "margin_losses"), (supervised, latent, "id_loss"), (reinforced, latent, "explore")],
+)
+def test_baselines_that_die_change_no_byte(tmp_path, toy_model, monkeypatch, capsys, learn, of, step):
+    """A death in the middle of a step, twice: losses and weights are those of a training that nobody disturbed."""
+    start, codec = toy_model
+    requests = codec.log.split("train")[:24]
+
+    def live(die, folder):
+        torch.manual_seed(0)
+        model, steps, real = copy.deepcopy(start).float(), [], getattr(of, step)
+
+        def dying(*given, **named):
+            steps.append(1)
+            die(len(steps))
+            return real(*given, **named)
+
+        bridge = latent.new_bridge(model)
+        with monkeypatch.context() as patch:
+            patch.setattr(of, step, dying)
+            history = learn(model, bridge, codec, requests, Keeper(folder))
+        return history, {
+            name: p.detach().clone() for name, p in torch.nn.ModuleList([model, bridge]).named_parameters()
+        }
+
+    history, weights = live(lambda n: None, tmp_path / "undisturbed")
+    assert len(history) >= 5  # deaths 3 and 2 are in its middle
+    for at in (3, 2):
+        with pytest.raises(resumable.Death):
+            live(killed_at(at), tmp_path / "killed")
+    again, resumed = live(lambda n: None, tmp_path / "killed")
+    assert capsys.readouterr().out.count("going on with what was left unfinished") == 2
+    assert again == history and weights.keys() == resumed.keys()
+    assert all(torch.equal(weights[name], resumed[name]) for name in weights)

@@ -10,7 +10,7 @@ move the whole tiny model the reader drifts and the reward falls."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +22,10 @@ from transformers import DynamicCache, PreTrainedModel
 from crs_lite.decode import Tree, at_least_float32, beam_search, empty_cache, force, left_pad
 from crs_lite.logs import SearchRequest
 from crs_lite.model import backbones
-from crs_lite.model.unfinished import GlobalGenerators, Unfinished
 from crs_lite.rewards import group_advantage
 from crs_lite.tasks import Codec
 from crs_lite.trie import Trie
+from crs_lite.unfinished import Keeper
 
 
 @dataclass(frozen=True)
@@ -131,10 +131,10 @@ def supervise(
     lr: float,
     seed: int,
     batch_tokens: int,
-    unfinished: Path | None = None,
+    keeper: Keeper | None = None,
 ) -> list[float]:
-    """Phase one, in place: one pass, the ID's loss through the latents. Returns the loss of every step. `unfinished`:
-    a folder in which the state is kept every minute, and from which a killed run goes on."""
+    """Phase one, in place: one pass, the ID's loss through the latents. Returns the loss of every step. `keeper`: keeps
+    the state between steps, and loads what a killed run left."""
     from crs_lite.tasks import token_batches
 
     sid = torch.as_tensor(codec.sid_ids, device=model.device)
@@ -146,27 +146,22 @@ def supervise(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda n: min((n + 1) / warm, 0.5 * (1 + np.cos(np.pi * n / len(batches))))
     )
-    learners = torch.nn.ModuleList([model, bridge])
-    about = {"loop": "LatentR3, supervised", **asdict(config), "setting": (lr, seed, batch_tokens, len(requests))}
-    work = Unfinished(unfinished, learners, about)
-    parts = {"model": learners, "optimizer": optimizer, "schedule": schedule, "everywhere": GlobalGenerators()}
-    work.restore(parts)
+    parts = {"model": torch.nn.ModuleList([model, bridge]), "optimizer": optimizer, "schedule": schedule}
+    losses = (keeper and keeper.load(parts)) or []
     model.train()
-    losses = work.position or []
-    with work.interruptible():
-        for rows in tqdm(batches[len(losses) :], desc="LatentR3, supervised", mininterval=5):
-            state = _read(model, [prompts[i] for i in rows], codec.pad, DynamicCache(config=model.config))
-            for _ in range(config.tokens):
-                state.step(model, bridge(state.hidden))
-            loss = id_loss(model, state, codec.end_think, sid[[requests[i].target for i in rows]]).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-            optimizer.step()
-            schedule.step()
-            losses.append(loss.item())
-            if work.due():
-                work.save(parts, losses)
+    for rows in tqdm(batches[len(losses) :], desc="LatentR3, supervised", mininterval=5):
+        state = _read(model, [prompts[i] for i in rows], codec.pad, DynamicCache(config=model.config))
+        for _ in range(config.tokens):
+            state.step(model, bridge(state.hidden))
+        loss = id_loss(model, state, codec.end_think, sid[[requests[i].target for i in rows]]).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+        if keeper:
+            keeper.save(parts, losses)
     model.eval()
     return losses
 
@@ -228,37 +223,33 @@ def reinforce(
     requests: Sequence[SearchRequest],
     config: LatentConfig,
     seed: int,
-    unfinished: Path | None = None,
+    keeper: Keeper | None = None,
 ) -> list[dict[str, float]]:
     """Phase two: the bridge learns in place, the model stays. Returns reward, its spread and gradient norm a step.
-    `unfinished`: as in `supervise`."""
+    `keeper`: as in `supervise`."""
     rng = np.random.default_rng(seed)
     generator = torch.Generator(model.device).manual_seed(seed)
     sid = torch.as_tensor(codec.sid_ids, device=model.device)
     optimizer = torch.optim.AdamW(bridge.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=0.0)
-    about = {"loop": "LatentR3, reinforced", **asdict(config), "seed": seed, "requests": len(requests)}
-    work = Unfinished(unfinished, bridge, about)
-    parts = {"bridge": bridge, "optimizer": optimizer, "order": rng, "noise": generator}
-    work.restore(parts)
-    queue, history = work.position or ([], [])
+    parts = {"model": bridge, "optimizer": optimizer, "order": rng, "noise": generator}
+    queue, history = (keeper and keeper.load(parts)) or ([], [])
     model.eval()
-    with work.interruptible():
-        for _ in tqdm(range(len(history), config.steps), desc="LatentR3, reinforced", mininterval=5):
-            while len(queue) < config.prompts:
-                queue += rng.permutation(len(requests)).tolist()
-            rows, queue = [requests[i] for i in queue[: config.prompts]], queue[config.prompts :]
-            prompts = [codec.prompt(r) for r in rows]
-            latents, reward = explore(model, bridge, prompts, sid[[r.target for r in rows]], codec, config, generator)
-            advantage = torch.as_tensor(group_advantage(reward)[0], dtype=latents.dtype, device=model.device)
-            loss = latent_policy_loss(model, bridge, prompts, latents, advantage, codec, config)
-            optimizer.zero_grad()
-            loss.backward()
-            norm = torch.nn.utils.clip_grad_norm_(bridge.parameters(), 1.0)
-            optimizer.step()
-            spread = float(reward.std(-1).mean())
-            history.append({"reward": float(reward.mean()), "spread": spread, "grad_norm": norm.item()})
-            if work.due():
-                work.save(parts, (queue, history))
+    for _ in tqdm(range(len(history), config.steps), desc="LatentR3, reinforced", mininterval=5):
+        while len(queue) < config.prompts:
+            queue += rng.permutation(len(requests)).tolist()
+        rows, queue = [requests[i] for i in queue[: config.prompts]], queue[config.prompts :]
+        prompts = [codec.prompt(r) for r in rows]
+        latents, reward = explore(model, bridge, prompts, sid[[r.target for r in rows]], codec, config, generator)
+        advantage = torch.as_tensor(group_advantage(reward)[0], dtype=latents.dtype, device=model.device)
+        loss = latent_policy_loss(model, bridge, prompts, latents, advantage, codec, config)
+        optimizer.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(bridge.parameters(), 1.0)
+        optimizer.step()
+        spread = float(reward.std(-1).mean())
+        history.append({"reward": float(reward.mean()), "spread": spread, "grad_norm": norm.item()})
+        if keeper:
+            keeper.save(parts, (queue, history))
     return history
 
 

@@ -13,6 +13,7 @@ from crs_lite.prepared import Prepared
 from crs_lite.ranker import CRSRanker
 from crs_lite.tasks import Example, context_to_sid
 from crs_lite.training import supervised
+from crs_lite.unfinished import Keeper
 from crs_lite.workspace import UNFINISHED, Stage, named
 
 
@@ -53,7 +54,7 @@ class QueryOnly:
                 seed=p.seed,
                 beams=profile.rl_beams,
                 generation=generation,
-                unfinished=folder / UNFINISHED,
+                keeper=Keeper(folder / UNFINISHED),
             )
             backbones.save(folder, model)
             write_json(folder / "log.json", log)
@@ -102,7 +103,7 @@ class Latent:
                 lr=rate,
                 seed=p.seed,
                 batch_tokens=profile.batch_tokens,
-                unfinished=folder / UNFINISHED,
+                keeper=Keeper(folder / UNFINISHED),
             )
             latent.save(folder, model, bridge)
             write_json(folder / "log.json", losses)
@@ -117,7 +118,7 @@ class Latent:
 
         def reinforce(folder: Path) -> dict:
             model, bridge = latent.load(start.folder)
-            log = latent.reinforce(model, bridge, p.codec, p.taught, config, p.seed, folder / UNFINISHED)
+            log = latent.reinforce(model, bridge, p.codec, p.taught, config, p.seed, Keeper(folder / UNFINISHED))
             latent.save(folder, model, bridge)
             write_json(folder / "log.json", log)
             return {"steps": len(log)}
