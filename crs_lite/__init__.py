@@ -52,6 +52,7 @@ the method
     merging                 think several times, merge the lists
     variety                 RL that asks a thought what it adds to the others
     evolve                  one round of the self-evolving loop
+    unfinished              training that goes on after a kill
     evaluate                one evaluator for every ranker: HR, NDCG, MRR, intervals
     enumerable/             a shop so small that every sum over thoughts can be carried out
         shop                items, contexts, words, the truth, the teacher

@@ -62,12 +62,13 @@ def explore(
     log_file: Path,
     prompt: Prompt | None = None,
     roll_out: Callable[..., rl.Rollout] = rl.rollout,
+    keeper=None,
 ) -> list[dict]:
     """RL on the requests the model gets wrong. The model changes in place; `reference`, the round's start, anchors the
-    KL. `prompt`: where reasoning begins, by default behind the context."""
+    KL. `prompt`: where reasoning begins, by default behind the context. `keeper`: see `rl.train`."""
     trie, vocab = Trie.build(codec.sid_ids), rl.Vocabulary.of(codec)
     examples = [((prompt or codec.prompt)(r), r.target) for r in wrong]
-    return rl.train(model, reference, examples, trie, vocab, config, seed, log_file, roll_out=roll_out)
+    return rl.train(model, reference, examples, trie, vocab, config, seed, log_file, None, roll_out, keeper)
 
 
 def collect(

@@ -332,8 +332,10 @@ def train(
     log_file: Path | None = None,
     on_step: Callable[[int, dict], None] | None = None,
     roll_out: Callable[..., Rollout] = rollout,
+    keeper=None,
 ) -> list[dict[str, float]]:
     """The loop. examples: (prompt ids, target item); each epoch visits them in a new order. Returns one row a step.
+    `keeper`: keeps the state between steps, and loads what a killed run left (see `unfinished`).
 
     Under several processes each takes its share of a step's prompts, which must divide evenly; rows speak of that
     share. Raises `CRSError` when they do not, when there is no example, and at the first step whose gradient is not
@@ -350,10 +352,11 @@ def train(
     generator = torch.Generator(model.device).manual_seed(seed + rank)
     precision = Precision(config.dtype, model.device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=0.0)
-    queue: list[int] = []
-    history, skipped = [], 0
+    parts = {"model": model, "optimizer": optimizer, "scaler": precision.scaler, "order": rng, "sampling": generator}
+    queue, history, skipped = (keeper and keeper.load(parts)) or ([], [], 0)
     trie = trie.to(model.device)
-    for step in tqdm(range(config.steps), desc=f"RL ({config.arm})", mininterval=5, disable=rank > 0):
+    ahead = range(len(history), config.steps)
+    for step in tqdm(ahead, desc=f"RL ({config.arm})", mininterval=5, disable=rank > 0):
         while len(queue) < config.prompts:
             queue += rng.permutation(len(examples)).tolist()
         batch, queue = [examples[i] for i in queue[: config.prompts]], queue[config.prompts :]
@@ -379,6 +382,8 @@ def train(
         history.append(row)
         if on_step:
             on_step(step, row)
+        if keeper:
+            keeper.save(parts, (queue, history, skipped))
     if log_file and rank == 0:
         write_json_lines(log_file, history)
     model.eval()

@@ -43,13 +43,17 @@ class TokenBatches(torch.utils.data.Sampler[list[int]]):
     def __len__(self) -> int:
         return len(self._share(0))
 
+    def set_epoch(self, epoch: int) -> None:
+        """The batches of that epoch come next."""
+        self.epoch = epoch
+
 
 class TokenLoader(DataLoader):
     """A loader that passes the epoch on to its batches, as the trainer expects of accelerate's own."""
 
     def set_epoch(self, epoch: int) -> None:
         """The batches of that epoch come next."""
-        self.batch_sampler.epoch = epoch
+        self.batch_sampler.set_epoch(epoch)
 
 
 class Progress(TrainerCallback):
@@ -57,7 +61,8 @@ class Progress(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **_):
         """The bar appears."""
-        self.bar = tqdm(total=state.max_steps, desc="SFT", mininterval=5, disable=not state.is_world_process_zero)
+        silent, done = not state.is_world_process_zero, state.global_step
+        self.bar = tqdm(total=state.max_steps, initial=done, desc="SFT", mininterval=5, disable=silent)
 
     def on_step_end(self, args, state, control, **_):
         """One step further."""
@@ -142,12 +147,14 @@ def train(
     accumulate: int = 1,
     log_every: int = 25,
     on_epoch: Callable[[int], None] | None = None,
+    fit: Callable[[SFTTrainer], object] = SFTTrainer.train,
 ) -> list[dict]:
     """Train in place, where the model is; returns TRL's log rows (loss, learning rate, tokens). Loss only where an
     example asks for it.
 
     `on_epoch(n)` is called after every epoch, 1 .. `epochs`. A step takes `accumulate` batches of `batch_tokens` in
-    each process: one process with 2 does what two do with 1."""
+    each process: one process with 2 does what two do with 1. `fit`: runs the trainer, by default from the start
+    (see `unfinished`)."""
     rows = {
         "input_ids": [e.ids for e in examples],
         "labels": [[i if on else -100 for i, on in zip(e.ids, e.loss, strict=True)] for e in examples],
@@ -187,7 +194,7 @@ def train(
         trainer.add_callback(Progress())
         if on_epoch:
             trainer.add_callback(AfterEpoch(on_epoch))
-        trainer.train()
+        fit(trainer)
         log = list(trainer.state.log_history)
     model.eval()
     return log

@@ -19,7 +19,8 @@ from crs_lite.model import backbones
 from crs_lite.prepared import Prepared
 from crs_lite.ranker import roundtrip
 from crs_lite.tasks import Example, context_to_sid, item_to_sid, reasoned, sid_to_item, specification_to_sid
-from crs_lite.workspace import Stage, named
+from crs_lite.unfinished import Keeper, fit
+from crs_lite.workspace import UNFINISHED, Stage, named
 
 # -- supervised -------------------------------------------------------------------------------------
 
@@ -36,7 +37,8 @@ def align(p: Prepared) -> Stage:
         pairs = item_to_sid(codec) * repeat + sid_to_item(codec) * (repeat + repeat // 2)
         spec = specification_to_sid(codec, p.teacher.describe, len(p.log.items) * repeat, p.seed)
         contexts = context_to_sid(codec, p.train, profile.align_reconstruct)
-        log = _taught(p, model, pairs + spec + contexts, profile.align_context_epochs, profile.align_lr)
+        lessons = pairs + spec + contexts
+        log = _taught(p, model, lessons, profile.align_context_epochs, profile.align_lr, folder)
         model = backbones.merged(model)
         backbones.save(folder, model)
         write_json(folder / "log.json", log)
@@ -64,7 +66,7 @@ def supervised(
         model = _trainable(p, start)
         rows = examples()
         # A weak model may get nothing right; then there is nothing to learn from.
-        log = _taught(p, model, rows, passes, lr) if rows else []
+        log = _taught(p, model, rows, passes, lr, folder) if rows else []
         backbones.save(folder, backbones.merged(model))
         write_json(folder / "log.json", log)
         return {"examples": len(rows)}
@@ -170,7 +172,7 @@ def explore(p: Prepared, start: Stage, arm: str = "rgrpo", path: str = "round0",
         reference = backbones.load_model(start.folder) if config.kl > 0 else None
         history = evolve.explore(
             model, reference, p.codec, requests, config, seed, folder / "steps.jsonl", p.thought_prompt,
-            variety.rollout if arm in variety.ARMS else rl.rollout,
+            variety.rollout if arm in variety.ARMS else rl.rollout, Keeper(folder / UNFINISHED),
         )  # fmt: skip
         backbones.save(folder, backbones.merged(model))
         return {"wrong": len(requests), "steps": len(history)}
@@ -224,8 +226,9 @@ def _trainable(p: Prepared, start: Stage):
     return backbones.adapt(backbones.load_model(start.folder), p.profile.lora_rank)
 
 
-def _taught(p: Prepared, model, rows: list[Example], epochs: int, lr: float) -> list[dict]:
-    """`sft.train` with the run's batches, seed and precision: the model changes in place. Returns the losses."""
+def _taught(p: Prepared, model, rows: list[Example], epochs: int, lr: float, folder: Path) -> list[dict]:
+    """`sft.train` with the run's batches, seed and precision: the model changes in place. Its unfinished state is
+    kept in the stage's `folder`. Returns the losses."""
     profile = p.profile
     return sft.train(
         model,
@@ -236,4 +239,5 @@ def _taught(p: Prepared, model, rows: list[Example], epochs: int, lr: float) -> 
         batch_tokens=profile.batch_tokens,
         seed=p.seed,
         dtype=profile.dtype,
+        fit=lambda trainer: fit(trainer, Keeper(folder / UNFINISHED)),
     )

@@ -1,7 +1,9 @@
-"""Stages that survive a kill: each writes one folder with a manifest, or leaves nothing behind.
+"""Stages that survive a kill: each writes one folder with a manifest, or leaves nothing that could be taken for one.
 
 A stage's key is the hash of everything it depends on (its settings and the keys of the stages before it). A folder
-whose manifest carries the same key is reused; anything else is made again.
+whose manifest carries the same key is reused; anything else is made again. A half-made stage is called NAME.partial:
+when the same key is made again, its subfolder `unfinished` is kept, in which training finds its own state. One process
+at a time makes a stage of a run folder; others wait and say for whom. What is finished is read without a lock.
 """
 
 from __future__ import annotations
@@ -11,8 +13,11 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
@@ -20,12 +25,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
+from crs_lite.errors import CRSError
 from crs_lite.files import read_json, write_json
 from crs_lite.model.distributed import process_number, wait
 
 MANIFEST = "manifest.json"
+UNFINISHED = "unfinished"  # in a half-made stage: the folder that outlives a kill
+LOCK = ".lock"
+
+
+class Begun(BaseModel):
+    """What a half-made stage says of itself: its key, and the minutes that went into it before this attempt."""
+
+    key: str
+    minutes: float
 
 
 class Manifest(BaseModel):
@@ -97,9 +113,12 @@ class Workspace:
         known = read_manifest(folder)
         wait()  # all have read the same state
         if not known or known.key != key:
-            if together or process_number() == 0:
-                self._make(folder, {"stage": name, "key": key, "seed": self.seed, "depends": values}, make)
-            wait()
+            with alone(self.root, name):
+                known = read_manifest(folder)  # whoever had the folder before us may have made it
+                wait()
+                if (not known or known.key != key) and (together or process_number() == 0):
+                    self._make(folder, {"stage": name, "key": key, "seed": self.seed, "depends": values}, make)
+                wait()
             known = read_manifest(folder)
         self.minutes[name] = known.minutes
         return Stage(folder, known)
@@ -107,8 +126,7 @@ class Workspace:
     def _make(self, folder: Path, about: dict, make: Callable[[Path], dict | None]) -> None:
         rank, name = process_number(), folder.name
         partial = folder.with_name(f"{name}.partial{rank or ''}")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+        spent = _begin(partial, about["key"])
         if rank == 0:
             print(f"stage {name} ...", flush=True)
         started = perf_counter()
@@ -117,14 +135,66 @@ class Workspace:
         if rank > 0:  # what the first process made is kept
             shutil.rmtree(partial)
             return
-        minutes = (perf_counter() - started) / 60
+        minutes = spent + (perf_counter() - started) / 60
         manifest = {**about, "info": info, "minutes": minutes, "versions": versions(), "hardware": hardware()}
         manifest["threads"] = torch.get_num_threads()  # another number of them may change the last bits
         plain = json.loads(json.dumps(manifest, default=str))  # a stage may depend on, say, a path
+        shutil.rmtree(partial / UNFINISHED, ignore_errors=True)
         write_json(partial / MANIFEST, plain, indent=1)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)  # the one moment at which the stage begins to exist
         print(f"stage {name}: {minutes:.1f} min", flush=True)
+
+
+def _begin(partial: Path, key: str) -> float:
+    """Empty `partial` but for the unfinished work of the same key. Returns the minutes that this work has cost."""
+    about, work, spent = partial / MANIFEST, partial / UNFINISHED, 0.0
+    try:
+        before = read_json(about, Begun, "")
+    except CRSError:  # none, or half of one: there is nothing to go on with
+        before = None
+    if before and before.key == key and work.is_dir():
+        ended = max((f.stat().st_mtime for f in work.iterdir()), default=0.0)
+        spent = before.minutes + max(0.0, ended - about.stat().st_mtime) / 60
+        for other in set(partial.iterdir()) - {about, work}:
+            shutil.rmtree(other) if other.is_dir() else other.unlink()
+    else:
+        shutil.rmtree(partial, ignore_errors=True)
+    write_json(about, {"key": key, "minutes": spent})
+    return spent
+
+
+@contextmanager
+def alone(root: Path, stage: str) -> Iterator[None]:
+    """While this lasts, no other process (group) makes a stage in a run folder. Waits for one that does, and says who
+    it is. The operating system takes a lock from a process that dies."""
+    if process_number() > 0:  # the first process has it for all
+        wait()
+        yield
+        return
+    root.mkdir(parents=True, exist_ok=True)
+    lock, holder = FileLock(root / LOCK, is_singleton=True, thread_local=False), root / f"{LOCK}.json"
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        print(f"{root}: {_holder(holder)}; waiting until that is done (Ctrl-C ends the waiting).", flush=True)
+        lock.acquire(poll_interval=0.2)
+    try:
+        since = datetime.now().astimezone().isoformat(" ", "seconds")
+        write_json(holder, {"pid": os.getpid(), "host": socket.gethostname(), "since": since, "stage": stage})
+        wait()
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _holder(path: Path) -> str:
+    try:
+        about = read_json(path, dict[str, str | int], "")
+        return f"process {about['pid']} on {about['host']} makes stage {about['stage']} since {about['since']}"
+    except (CRSError, KeyError):  # it has the lock and is about to say who it is
+        return "another process makes a stage here"
 
 
 def read_manifest(folder: Path) -> Manifest | None:

@@ -1,6 +1,7 @@
 """The house: rooms one can see, one flow, nothing too long, a test for every module."""
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -43,6 +44,12 @@ def test_every_module_has_a_test_file_of_its_name():
     name_of = {m: "test_main.py" if m.stem == "__main__" else f"test_{m.stem}.py" for m in MODULES}
     missing = [dotted(m) for m in MODULES if not (tests / m.relative_to(PACKAGE).parent / name_of[m]).exists()]
     assert not missing
+
+
+def test_every_module_can_be_imported():
+    """Tests that take a shortcut around a module would not notice that it names one which has been moved."""
+    for module in MODULES:
+        importlib.import_module(f"crs_lite.{dotted(module)}")
 
 
 def test_every_public_name_has_a_docstring():

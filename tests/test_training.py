@@ -111,7 +111,7 @@ def test_consolidation_learns_what_was_collected(make, lessons, hollow, monkeypa
     write_json(collected.folder / "kept.json", [[1, "it is cold"], [4, "go for a lamp"]])
     monkeypatch.undo()  # of the hollow stages and the lessons
     said = []
-    monkeypatch.setattr(training, "_taught", lambda p, model, rows, epochs, lr: said.extend(rows) or [])
+    monkeypatch.setattr(training, "_taught", lambda p, model, rows, epochs, lr, folder: said.extend(rows) or [])
     training.consolidate(p, p.fresh, collected, "ended")
     texts = [p.codec.decode([i for i, on in zip(e.ids, e.loss, strict=True) if on]) for e in said]
     id_of = [p.codec.sids.to_string(p.pool[i].target) for i in (1, 4)]
@@ -161,7 +161,7 @@ def test_rl_gets_what_the_start_gets_wrong_and_the_budget_of_its_arm(make, hollo
     asked = []
     monkeypatch.setattr(training.evolve, "explore", lambda *given: asked.append(given) or [{"step": 0}])
     assert training.explore(p, p.fresh, "grpo", rl_seed=2, kl=0.0).info == {"wrong": 2, "steps": 1}
-    ((_, reference, codec, requests, config, seed, log_file, prompt, roll_out),) = asked
+    ((_, reference, codec, requests, config, seed, log_file, prompt, roll_out, _),) = asked
     assert prompt == p.thought_prompt and roll_out is rl.rollout
     assert reference is None and codec is p.codec and requests == [p.pool[3], p.pool[1]] and seed == 2000
     assert config == rl_config(p.profile, "grpo", kl=0.0) and log_file.name == "steps.jsonl"

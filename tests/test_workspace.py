@@ -141,5 +141,5 @@ def test_all_train_together_and_the_first_one_s_folder_is_kept(tmp_path, monkeyp
     Workspace(tmp_path, 0).run("a", {"of": "the other process"}, lambda folder: {"by": 0})
     group, seen = Group(monkeypatch, rank=1), []
     stage = Workspace(tmp_path, 0).run("a", {"of": "now"}, lambda folder: seen.append(folder), together=True)
-    assert seen and not seen[0].exists() and group.waited == 2  # it took part, and what it wrote is gone
+    assert seen and not seen[0].exists() and group.waited == 4  # it took part, and what it wrote is gone
     assert stage.info == {"by": 0}

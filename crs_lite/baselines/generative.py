@@ -23,6 +23,7 @@ from crs_lite.decode import at_least_float32, left_pad
 from crs_lite.logs import SearchRequest
 from crs_lite.ranker import CRSRanker
 from crs_lite.tasks import Codec
+from crs_lite.unfinished import Keeper
 
 HIDDEN = frozenset({"profile", "history", "place", "time", "entrance"})
 
@@ -64,21 +65,27 @@ def rank_own_beams(
     batch: int = 64,
     margin: float = 1.0,
     generation: float = 1.0,
+    keeper: Keeper | None = None,
 ) -> list[dict[str, float]]:
-    """LTRGR's second phase, in place: one pass over `requests`. Returns loss and violations a step."""
+    """LTRGR's second phase, in place: one pass over `requests`. Returns loss and violations a step. `keeper`:
+    keeps the state between steps, and loads what a killed run left."""
     rng = np.random.default_rng(seed)
-    lists = CRSRanker("own beams", model, codec, "none", batch=batch).rank(requests, beams)
     sid = torch.as_tensor(codec.sid_ids, device=model.device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=0.01)
-    order, history = rng.permutation(len(requests)), []
+    parts = {"model": model, "optimizer": optimizer, "order": rng}
+    if found := keeper and keeper.load(parts):
+        lists, order, history = found
+    else:
+        lists = CRSRanker("own beams", model, codec, "none", batch=batch).rank(requests, beams).tolist()
+        order, history = rng.permutation(len(requests)).tolist(), []
     model.train()
-    for start in tqdm(range(0, len(order), batch), desc="LTRGR", mininterval=5):
+    for start in tqdm(range(len(history) * batch, len(order), batch), desc="LTRGR", mininterval=5):
         rows = order[start : start + batch]
         prompts = [[*codec.prompt(requests[i]), codec.end_think] for i in rows]
-        target = np.array([requests[i].target for i in rows])
-        wrong = [[int(item) for item in lists[i] if item >= 0 and item != t] for i, t in zip(rows, target, strict=True)]
+        target = [requests[i].target for i in rows]
+        wrong = [[item for item in lists[i] if item >= 0 and item != t] for i, t in zip(rows, target, strict=True)]
         best, other = [w[0] for w in wrong], [int(rng.choice(w)) for w in wrong]
-        scores = id_logprob(model, prompts * 3, sid[[*target.tolist(), *best, *other]], codec.pad)
+        scores = id_logprob(model, prompts * 3, sid[[*target, *best, *other]], codec.pad)
         right, best_wrong, random_wrong = scores.view(3, -1)
         ranking = margin_losses(right, best_wrong, random_wrong, margin)
         loss = ranking - generation * right.mean() / sid.shape[1]
@@ -86,8 +93,9 @@ def rank_own_beams(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        history.append(
-            {"loss": loss.item(), "ranking": ranking.item(), "violations": float((best_wrong > right).float().mean())}
-        )
+        violations = float((best_wrong > right).float().mean())
+        history.append({"loss": loss.item(), "ranking": ranking.item(), "violations": violations})
+        if keeper:
+            keeper.save(parts, (lists, order, history))
     model.eval()
     return history

@@ -25,6 +25,7 @@ from crs_lite.model import backbones
 from crs_lite.rewards import group_advantage
 from crs_lite.tasks import Codec
 from crs_lite.trie import Trie
+from crs_lite.unfinished import Keeper
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,10 @@ def supervise(
     lr: float,
     seed: int,
     batch_tokens: int,
+    keeper: Keeper | None = None,
 ) -> list[float]:
-    """Phase one, in place: one pass, the ID's loss through the latents. Returns the loss of every step."""
+    """Phase one, in place: one pass, the ID's loss through the latents. Returns the loss of every step. `keeper`: keeps
+    the state between steps, and loads what a killed run left."""
     from crs_lite.tasks import token_batches
 
     sid = torch.as_tensor(codec.sid_ids, device=model.device)
@@ -143,9 +146,10 @@ def supervise(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda n: min((n + 1) / warm, 0.5 * (1 + np.cos(np.pi * n / len(batches))))
     )
+    parts = {"model": torch.nn.ModuleList([model, bridge]), "optimizer": optimizer, "schedule": schedule}
+    losses = (keeper and keeper.load(parts)) or []
     model.train()
-    losses = []
-    for rows in tqdm(batches, desc="LatentR3, supervised", mininterval=5):
+    for rows in tqdm(batches[len(losses) :], desc="LatentR3, supervised", mininterval=5):
         state = _read(model, [prompts[i] for i in rows], codec.pad, DynamicCache(config=model.config))
         for _ in range(config.tokens):
             state.step(model, bridge(state.hidden))
@@ -156,6 +160,8 @@ def supervise(
         optimizer.step()
         schedule.step()
         losses.append(loss.item())
+        if keeper:
+            keeper.save(parts, losses)
     model.eval()
     return losses
 
@@ -217,16 +223,18 @@ def reinforce(
     requests: Sequence[SearchRequest],
     config: LatentConfig,
     seed: int,
+    keeper: Keeper | None = None,
 ) -> list[dict[str, float]]:
-    """Phase two: the bridge learns in place, the model stays. Returns reward, its spread and gradient norm a step."""
+    """Phase two: the bridge learns in place, the model stays. Returns reward, its spread and gradient norm a step.
+    `keeper`: as in `supervise`."""
     rng = np.random.default_rng(seed)
     generator = torch.Generator(model.device).manual_seed(seed)
     sid = torch.as_tensor(codec.sid_ids, device=model.device)
     optimizer = torch.optim.AdamW(bridge.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=0.0)
-    queue: list[int] = []
-    history = []
+    parts = {"model": bridge, "optimizer": optimizer, "order": rng, "noise": generator}
+    queue, history = (keeper and keeper.load(parts)) or ([], [])
     model.eval()
-    for _ in tqdm(range(config.steps), desc="LatentR3, reinforced", mininterval=5):
+    for _ in tqdm(range(len(history), config.steps), desc="LatentR3, reinforced", mininterval=5):
         while len(queue) < config.prompts:
             queue += rng.permutation(len(requests)).tolist()
         rows, queue = [requests[i] for i in queue[: config.prompts]], queue[config.prompts :]
@@ -238,9 +246,10 @@ def reinforce(
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(bridge.parameters(), 1.0)
         optimizer.step()
-        history.append(
-            {"reward": float(reward.mean()), "spread": float(reward.std(-1).mean()), "grad_norm": norm.item()}
-        )
+        spread = float(reward.std(-1).mean())
+        history.append({"reward": float(reward.mean()), "spread": spread, "grad_norm": norm.item()})
+        if keeper:
+            keeper.save(parts, (queue, history))
     return history
 
 

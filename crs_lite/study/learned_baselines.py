@@ -13,7 +13,8 @@ from crs_lite.prepared import Prepared
 from crs_lite.ranker import CRSRanker
 from crs_lite.tasks import Example, context_to_sid
 from crs_lite.training import supervised
-from crs_lite.workspace import Stage, named
+from crs_lite.unfinished import Keeper
+from crs_lite.workspace import UNFINISHED, Stage, named
 
 
 class QueryOnly:
@@ -46,7 +47,14 @@ class QueryOnly:
         def margin(folder: Path) -> dict:
             model = backbones.load_model(start.folder)
             log = rank_own_beams(
-                model, self.codec, p.taught, lr=rate, seed=p.seed, beams=profile.rl_beams, generation=generation
+                model,
+                self.codec,
+                p.taught,
+                lr=rate,
+                seed=p.seed,
+                beams=profile.rl_beams,
+                generation=generation,
+                keeper=Keeper(folder / UNFINISHED),
             )
             backbones.save(folder, model)
             write_json(folder / "log.json", log)
@@ -95,6 +103,7 @@ class Latent:
                 lr=rate,
                 seed=p.seed,
                 batch_tokens=profile.batch_tokens,
+                keeper=Keeper(folder / UNFINISHED),
             )
             latent.save(folder, model, bridge)
             write_json(folder / "log.json", losses)
@@ -109,7 +118,7 @@ class Latent:
 
         def reinforce(folder: Path) -> dict:
             model, bridge = latent.load(start.folder)
-            log = latent.reinforce(model, bridge, p.codec, p.taught, config, p.seed)
+            log = latent.reinforce(model, bridge, p.codec, p.taught, config, p.seed, Keeper(folder / UNFINISHED))
             latent.save(folder, model, bridge)
             write_json(folder / "log.json", log)
             return {"steps": len(log)}
