@@ -61,7 +61,7 @@ def read(items: Path, recall: Path, rank: Path | None = None, users: Path | None
     prices = _rank(account.of("rank", rank), searches, names) if rank else {}
     file = account.of("items", items)
     shelf = fill(file, _items(file, names, prices), names)
-    known = profiles(account.of("users", users), PROFILE) if users else None
+    known = profiles(account.of("users", users), PROFILE, NOTHING) if users else None
     ids = [shelf.ids.get(name, -1) for name in names]
     named: list[Search] = []
     while searches:

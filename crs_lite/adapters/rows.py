@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 import json
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,7 +61,7 @@ def _json(path: Path, account: FileAccount, bar: tqdm) -> Iterator[Row]:
         if not line.strip():
             account.skip("blank line")
             continue
-        value = _parsed(path, n, line)
+        value = _parsed(path, n, _text(path, n, line))
         if found := _action(value):
             account.skip("action line of the bulk format")
             if action:
@@ -82,10 +80,10 @@ def _json(path: Path, account: FileAccount, bar: tqdm) -> Iterator[Row]:
         account.note("action line without a document")
 
 
-def _parsed(path: Path, n: int, line: bytes) -> dict:
+def _parsed(path: Path, n: int, text: str) -> dict:
     try:
-        value = json.loads(line.decode("utf-8-sig" if n == 1 else "utf-8"))
-    except (ValueError, RecursionError) as e:  # not UTF-8, digits without end, nesting without end
+        value = json.loads(text)
+    except (ValueError, RecursionError) as e:  # digits without end, nesting without end
         what = str(e).split("; ")[0][:100]
         raise CRSError(f"{path}, row {n}: not one JSON object a line ({what}); {MEND}") from None
     if not isinstance(value, dict):
@@ -106,32 +104,31 @@ def _name(value: Any) -> str | None:
 
 
 def _csv(path: Path, account: FileAccount, bar: tqdm) -> Iterator[Row]:
-    with _opened(path) as (stream, raw):
-        text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
-        reader = csv.reader(text, strict=True)
-        begin = n = 0  # the line before the record
-        with _named(path, lambda: 1):
-            header = next(reader, None)
-        if not header:
-            raise CRSError(f"{path}, row 1: no header; name the columns in the first row.")
-        if twice := {name for name in header if header.count(name) > 1}:
-            raise CRSError(f"{path}, row 1: the column {min(twice)!r} stands twice; rename or drop one.")
-        while True:
-            begin = reader.line_num
-            with _named(path, lambda: begin + 1):  # noqa: B023 (called at once)
-                cells = next(reader, None)
-            if cells is None:
-                break
-            account.read, n = account.read + 1, n + 1
-            if n % BATCH == 0:
-                bar.update(raw.tell() - bar.n)
-            if not cells:
-                account.skip("blank line")
-            elif len(cells) != len(header):
-                what = f"{len(cells)} cells under a header of {len(header)}"
-                raise CRSError(f"{path}, row {begin + 1}: {what}; {MEND}")
-            else:
-                yield Row(path, begin + 1, dict(zip(header, cells, strict=True)))
+    reader = csv.reader((_text(path, n, line) for n, line in _lines(path, bar)), strict=True)
+
+    def record() -> tuple[int, list[str] | None]:
+        begin = reader.line_num + 1  # a record may go on over several lines
+        try:
+            return begin, next(reader, None)
+        except csv.Error as e:
+            raise CRSError(f"{path}, row {begin}: cannot be read ({e}); {MEND}") from None
+
+    _, header = record()
+    if not header:
+        raise CRSError(f"{path}, row 1: no header; name the columns in the first row.")
+    if twice := {name for name in header if header.count(name) > 1}:
+        raise CRSError(f"{path}, row 1: the column {min(twice)!r} stands twice; rename or drop one.")
+    while True:
+        n, cells = record()
+        if cells is None:
+            return
+        account.read += 1
+        if not cells:
+            account.skip("blank line")
+        elif len(cells) != len(header):
+            raise CRSError(f"{path}, row {n}: {len(cells)} cells under a header of {len(header)}; {MEND}")
+        else:
+            yield Row(path, n, dict(zip(header, cells, strict=True)))
 
 
 def _parquet(path: Path, account: FileAccount, bar: tqdm) -> Iterator[Row]:
@@ -155,33 +152,18 @@ def _parquet(path: Path, account: FileAccount, bar: tqdm) -> Iterator[Row]:
 
 def _lines(path: Path, bar: tqdm) -> Iterator[tuple[int, bytes]]:
     n = 0
-    with _opened(path) as (stream, raw):
-        while True:
-            with _named(path, lambda: n + 1):  # noqa: B023 (called at once)
-                line = stream.readline()
-            if not line:
-                return
-            n += 1
-            if n % BATCH == 0:
-                bar.update(raw.tell() - bar.n)
-            yield n, line
-
-
-@contextmanager
-def _opened(path: Path):
-    """-> (bytes, unpacked; the file itself, whose position says how far we are)."""
-    with ExitStack() as stack:
-        raw = stack.enter_context(path.open("rb"))
-        packed = path.suffix.lower() == ".gz"
-        yield (stack.enter_context(gzip.GzipFile(fileobj=raw)) if packed else raw), raw
-
-
-@contextmanager
-def _named(path: Path, row):
-    """Faults of the file below a row, in a sentence."""
     try:
-        yield
+        with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) if path.suffix.lower() == ".gz" else raw as stream:
+            for n, line in enumerate(stream, 1):
+                if n % BATCH == 0:
+                    bar.update(raw.tell() - bar.n)
+                yield n, line
     except (EOFError, OSError, zlib.error) as e:
-        raise CRSError(f"{path}, after row {row() - 1}: cannot be read further ({e}); fetch it again.") from None
-    except (csv.Error, ValueError) as e:
-        raise CRSError(f"{path}, row {row()}: cannot be read ({str(e)[:100]}); {MEND}") from None
+        raise CRSError(f"{path}, after row {n}: cannot be read further ({e}); fetch it again.") from None
+
+
+def _text(path: Path, n: int, line: bytes) -> str:
+    try:
+        return line.decode("utf-8-sig" if n == 1 else "utf-8")
+    except UnicodeDecodeError as e:
+        raise CRSError(f"{path}, row {n}: not UTF-8 ({e.reason}); write the file in UTF-8.") from None

@@ -96,8 +96,11 @@ def fill(file: FileAccount, found: Iterator[tuple[Row, str, dict]], wanted: Cont
     return Shelf(items, ids)
 
 
-def profiles(file: FileAccount, fields: Mapping[str, str] | None = None) -> dict[str, dict[str, str]]:
-    """User -> profile. `fields`: field of the file -> name in the profile; by default every field but `user_id`."""
+def profiles(
+    file: FileAccount, fields: Mapping[str, str] | None = None, nothing: Container[str] = ()
+) -> dict[str, dict[str, str]]:
+    """User -> profile. `fields`: field of the file -> name in the profile; by default every field but `user_id`.
+    `nothing`: values that say that there is none."""
     found: dict[str, dict[str, str]] = {}
     for row in rows.read(file):
         name = values.key(row, "user_id", needed=True)
@@ -105,6 +108,7 @@ def profiles(file: FileAccount, fields: Mapping[str, str] | None = None) -> dict
             file.skip("a user of this name came before")
             continue
         named = fields or {f: f for f in row.value if f != "user_id"}
-        found[name] = {values.plain(n): t for f, n in named.items() if (t := values.text(row, f))}
+        said = {values.plain(n): values.text(row, f) for f, n in named.items()}
+        found[name] = {n: t for n, t in said.items() if t and t not in nothing}
         file.kept += 1
     return found
