@@ -43,6 +43,13 @@ def test_missing_log_files(capsys, tmp_path):
     assert "m.jsonl" in error or "r.jsonl" in error
 
 
+def test_help_on_logs(capsys):
+    assert main(["run", "--log", "help"]) == 0
+    text = capsys.readouterr().out
+    for word in ("ubi", "kuaisearch", "mylog", "amazon2023", "user_query", "impressed_item_ids", "strength"):
+        assert word in text
+
+
 def test_missing_world(capsys, tmp_path):
     assert "world.json" in one_sentence(capsys, ["run", "--world", str(tmp_path)])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +14,8 @@ MOST_REASONS = 40  # of one file; a log's own words may stand in a reason, and t
 class FileAccount:
     """What became of the rows of one file. A row is a line of JSON lines, a record of CSV or parquet.
 
-    `skipped`: reason -> rows. `notes`: what was done to rows that were kept, counted in rows.
+    `skipped`: reason -> rows. `notes`: what was done to rows that were kept, counted in rows. `unread`: fields of the
+    first row that nobody asks for; one of them may be a wanted field under another name.
     """
 
     path: Path
@@ -21,6 +23,12 @@ class FileAccount:
     kept: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
+    unread: list[str] = field(default_factory=list)
+
+    def fields(self, there: Iterable[str], known: Container[str]) -> None:
+        """Tells of the fields of a row; only the first is looked at."""
+        if self.read == 1:
+            self.unread = [name for name in there if name not in known]
 
     def skip(self, reason: str, rows: int = 1) -> None:
         """Rows of which nothing is used."""
@@ -50,6 +58,7 @@ class FileAccount:
             "kept": self.kept,
             "skipped": dict(self.skipped.most_common()),
             "notes": dict(self.notes.most_common()),
+            "unread": self.unread[:MOST_REASONS],
         }
 
 
@@ -78,6 +87,14 @@ class Account:
         files = {option: file.as_dict() for option, file in self.files.items()}
         return {"log": self.log, "files": files, "notes": dict(self.notes.most_common())}
 
+    def in_short(self) -> str:
+        """On one line, for a sentence about a log of which nothing is left."""
+        files = self.as_dict()["files"].items()
+        said = [
+            ", ".join([f"{of['read']} rows", *(f"{n} {why}" for why, n in of["skipped"].items())]) for _, of in files
+        ]
+        return "; ".join(f"--{option}: {words}" for (option, _), words in zip(files, said, strict=True))
+
     def __str__(self) -> str:
         lines = [f"log {self.log}: every row that was read"]
         for option, file in self.as_dict()["files"].items():
@@ -85,6 +102,7 @@ class Account:
             lines.append(f"  --{option} {file['file']}: {file['read']} read = {file['kept']} kept + {skipped} skipped")
             lines += [f"      {n} skipped: {reason}" for reason, n in file["skipped"].items()]
             lines += [f"      {n} kept, but: {what}" for what, n in file["notes"].items()]
+            lines += [f"      fields not read: {', '.join(file['unread'])}"] if file["unread"] else []
         return "\n".join(lines + [f"  {n} searches: {what}" for what, n in self.notes.most_common()])
 
 

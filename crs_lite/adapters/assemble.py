@@ -62,7 +62,9 @@ def assemble(
     """
     searches[:] = _ordered(searches, drop)
     if not searches:
-        raise CRSError(f"log {account.log}: no search with a click is left.\n{account}\nMend what the account names.")
+        raise CRSError(
+            f"log {account.log}: no search with a click is left ({account.in_short()}); mend what these say."
+        )
     splits = _splits(searches, account)
     account.note("an action came after the shopper's next search", _late(searches))
     users: dict[str, User] = {}

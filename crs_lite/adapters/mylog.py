@@ -32,6 +32,8 @@ FIELDS = {
     },
 }
 
+READ = tuple(", ".join(FIELDS["searches"]).split(", "))
+
 
 def read(items: Path, searches: Path, users: Path | None = None) -> Read:
     """The log of these files. Raises `CRSError` naming file, row, field and remedy."""
@@ -46,6 +48,7 @@ def read(items: Path, searches: Path, users: Path | None = None) -> Read:
 
 
 def _search(row: Row, file: FileAccount, shelf: Shelf) -> Search | None:
+    file.fields(row.value, READ)
     user, query = values.key(row, "user_id", needed=True), values.text(row, "query")
     clicked, shown = values.names(row, "clicked"), values.keys(row, "shown")
     time = values.moment(row, "time", file)

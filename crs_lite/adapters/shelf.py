@@ -25,6 +25,7 @@ ITEM_FIELDS = {
     "sales": "whole number of items sold, optional",
     f"{ATTRIBUTE}NAME": "text, optional, any number of such fields: what a sentence can say of the item",
 }
+READ = ("item_id", "title", "brand", "category", "price", "sales")
 USER_FIELDS = {
     "user_id": "as searches name the user",
     "any other field": "text, optional: what the shop openly knows (gender, age, city, device ...), one profile entry",
@@ -54,6 +55,7 @@ def stock(account: Account, path: Path) -> Shelf:
 
 def _own(file: FileAccount) -> Iterator[tuple[Row, str, dict]]:
     for row in rows.read(file):
+        file.fields((f for f in row.value if not f.startswith(ATTRIBUTE)), READ)
         name = values.key(row, "item_id") or row.id or values.key(row, "item_id", needed=True)
         sales = values.number(row, "sales")
         if sales is not None and (sales < 0 or not sales.is_integer()):

@@ -43,7 +43,10 @@ def test_reasons_may_hold_a_log_s_own_words_and_stay_few():
 def test_it_is_printed_and_stored(tmp_path):
     account = Account("ubi")
     file = account.of("events", tmp_path / "e.jsonl")
-    file.read, file.kept = 4, 1
+    file.read, file.kept = 1, 1
+    file.fields(["query_id", "page"], {"query_id"})
+    file.read = 4
+    file.fields(["query_id", "tab"], {"query_id"})  # only the first row is looked at
     file.skip("no query_id", 2)
     file.skip("blank line")
     file.note("timestamp cannot be read: taken as missing")
@@ -58,15 +61,18 @@ def test_it_is_printed_and_stored(tmp_path):
                 "kept": 1,
                 "skipped": {"no query_id": 2, "blank line": 1},
                 "notes": {"timestamp cannot be read: taken as missing": 1},
+                "unread": ["page"],
             }
         },
         "notes": {"no client_id: a shopper of its own": 7},
     }
+    assert account.in_short() == "--events: 4 rows, 2 no query_id, 1 blank line"
     assert str(account).splitlines() == [
         "log ubi: every row that was read",
         "  --events e.jsonl: 4 read = 1 kept + 3 skipped",
         "      2 skipped: no query_id",
         "      1 skipped: blank line",
         "      1 kept, but: timestamp cannot be read: taken as missing",
+        "      fields not read: page",
         "  7 searches: no client_id: a shopper of its own",
     ]

@@ -50,11 +50,19 @@ def test_every_column_of_a_search(read):
     assert (second.shown, second.strength, second.place) == ((), (), None)
     assert notes == {"the shopper is not in the users file: no profile": 1}
     assert (files["searches"].read, files["searches"].kept, files["users"].kept) == (3, 3, 2)
+    assert files["searches"].unread == []
 
 
 def test_labels_are_kept_as_they_are(read):
     log, *_ = read("user_id,query,clicked,strength\nu,q,A|B|A,0.25|4|0.75\n")
     assert log.requests[0].clicked == (0, 1) and log.requests[0].strength == (0.75, 4)  # the larger of two for one item
+
+
+def test_a_column_under_another_name_is_told(read):
+    with pytest.raises(CRSError, match=r"no search with a click is left \(.*--searches: 1 rows, 1 nothing clicked\);"):
+        read("user_id,query,clicks\nu,q,A\n")
+    _, files, _ = read("user_id,query,clicked,Place,position\nu,q,A,home,1\n")
+    assert files["searches"].unread == ["Place", "position"]
 
 
 def test_without_a_time_the_file_orders(read):

@@ -35,7 +35,7 @@ def test_a_catalogue(tmp_path):
     assert ids == {"A": 0, "7": 1}
     file = account.files["items"]
     file.check()
-    assert (file.read, file.kept) == (4, 2)
+    assert (file.read, file.kept, file.unread) == (4, 2, ["weight"])
     assert file.skipped == {"an item of this name came before": 1, "no title": 1}
     assert file.notes == {"price is no number above 0: left out": 1}
 
