@@ -6,7 +6,7 @@ so nothing here or later can say how good the best possible ranking is: "no trut
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import islice
 
@@ -45,15 +45,13 @@ def check(log: SearchLog, sessions: Sequence[int | None] = ()) -> dict:
     number = list(sessions) if known else _sittings(log)
     test = splits["test"]
     flags = _flags(log, test, number)
-    across = defaultdict(set)
-    for r in log.requests:
-        if number[r.id] is not None:
-            across[number[r.id]].add(r.split)
+    begun: dict[int, str] = {}
+    across = {s for r in log.requests if (s := number[r.id]) is not None and begun.setdefault(s, r.split) != r.split}
     return {
         "truth": "no truth",
         "splits": {name: _about(of) for name, of in splits.items()},
         "sessions": "as logged" if known else f"ours: searches at most {SITTING // 60} minutes apart",
-        "sessions_across_splits": sum(len(names) > 1 for names in across.values()),
+        "sessions_across_splits": len(across),
         "test": {name: sum(found) / len(test) for name, found in flags.items()},
     }
 
@@ -90,14 +88,18 @@ def _flags(log: SearchLog, test: list[SearchRequest], session: list[int | None])
         for word in text & asked:
             having[word].append(item)
     holders: dict[str, int] = {}  # query -> items that hold all of its words; 2 stands for more
-    before: set[tuple] = set()  # (session, query, target)
+
+    def here(r: SearchRequest) -> tuple:
+        return session[r.id], r.query.casefold(), r.target
+
+    # What no test request asks for is not kept: it would take more memory than the log.
+    asked_for = {here(r) for r in test}, {(r.user, r.target) for r in test}
+    before: set[tuple] = set()
     clicked: set[tuple[int, int]] = set()
-    moments: dict[tuple[int, int], int] = defaultdict(int)
-    for r in log.requests:
-        moments[r.user, r.time] += 1
+    moments = Counter((r.user, r.time) for r in test)
+    moments.update((r.user, r.time) for r in log.requests if r.split != "test" and (r.user, r.time) in moments)
     out: dict[str, list[bool]] = {name: [] for name in WORD}
     for r in log.requests:
-        here = (session[r.id], r.query.casefold(), r.target)
         if r.split == "test":
             said = words(r.query)
             inside = bool(said) and texts[r.target].issuperset(said)
@@ -107,14 +109,14 @@ def _flags(log: SearchLog, test: list[SearchRequest], session: list[int | None])
             out["all_words_in_title"].append(inside)
             out["names_target"].append(inside and holders[r.query] == 1)
             out["types_key"].append(r.query.casefold() == log.items[r.target].key.casefold())
-            out["repeats_in_session"].append(here[0] is not None and here in before)
+            out["repeats_in_session"].append(session[r.id] is not None and here(r) in before)
             out["target_in_history"].append((r.user, r.target) in clicked)
             out["never_clicked_in_train"].append(r.target not in trained)
             out["cold_shoppers"].append(log.n_past(r) <= 2)
             out["same_moment"].append(moments[r.user, r.time] > 1)
             out["untimed"].append(not r.timed)
-        before.add(here)
-        clicked.update((r.user, item) for item in r.clicked)
+        before.update({here(r)} & asked_for[0])
+        clicked.update(asked_for[1].intersection((r.user, item) for item in r.clicked))
     return out
 
 

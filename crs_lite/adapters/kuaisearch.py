@@ -26,7 +26,7 @@ from crs_lite.adapters.assemble import NAMES, Read, Search, assemble
 from crs_lite.adapters.rows import Row
 from crs_lite.adapters.shelf import fill, profiles
 
-BYTES_A_SEARCH = 1300  # of memory at the peak, for each search kept that shows 5 items; 16 for each item more
+BYTES_A_SEARCH = 1500  # of memory at the peak, for each search kept that shows 5 items; 16 for each item more
 FIELDS = {
     "items": {
         "item_id, item_title": "needed; an item without a title is left out",

@@ -15,7 +15,7 @@ from crs_lite.adapters.assemble import NAMES, Read, Search, assemble
 from crs_lite.adapters.rows import Row
 from crs_lite.adapters.shelf import ITEM_FIELDS, USER_FIELDS, Shelf, profiles, stock
 
-BYTES_A_SEARCH = 1300  # of memory at the peak, for each search kept
+BYTES_A_SEARCH = 1500  # of memory at the peak, for each search kept
 FIELDS = {
     "items": ITEM_FIELDS,
     "users": USER_FIELDS,

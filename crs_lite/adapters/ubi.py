@@ -88,14 +88,14 @@ def read(queries: Path, events: Path, items: Path) -> Read:
         _event(row, did, found, shelf)
     several = len({q.entrance for q in found.values()}) > 1
     searches: list[Search] = []
-    while found:  # a query is let go as its search is made
-        name = next(iter(found))
-        query = found.pop(name)
+    while found:  # a query is let go as its search is made; from the end, since a dict's front is slow to take from
+        name, query = found.popitem()
         if not query.done:
             asked.drop("nothing clicked" if query.events else "no event")
             did.drop("its query has no click", query.events)
             continue
         searches.append(_search(name, query, several, account))
+    searches.reverse()
 
     def drop(search: Search, reason: str) -> None:
         asked.drop(reason)
