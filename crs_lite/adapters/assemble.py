@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from tqdm import tqdm
+
 from crs_lite.adapters.account import Account
 from crs_lite.errors import CRSError
 from crs_lite.logs import SPLITS, Item, SearchLog, SearchRequest, Split, User
@@ -71,7 +73,7 @@ def assemble(
     sessions: dict[str, int] = {}
     requests, of = [], []
     known = profiles or {}
-    for n, split in enumerate(splits):
+    for n, split in enumerate(tqdm(splits, desc="requests", delay=5)):
         s, searches[n] = searches[n], None
         if s.user not in users:
             users[s.user] = User(id=len(users), key=s.user, profile=dict(known.get(s.user, {})))

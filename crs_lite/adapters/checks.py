@@ -10,6 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import islice
 
+from tqdm import tqdm
+
 from crs_lite.adapters.synthetic import words
 from crs_lite.errors import CRSError
 from crs_lite.logs import SPLITS, SearchLog, SearchRequest
@@ -99,7 +101,7 @@ def _flags(log: SearchLog, test: list[SearchRequest], session: list[int | None])
     moments = Counter((r.user, r.time) for r in test)
     moments.update((r.user, r.time) for r in log.requests if r.split != "test" and (r.user, r.time) in moments)
     out: dict[str, list[bool]] = {name: [] for name in WORD}
-    for r in log.requests:
+    for r in tqdm(log.requests, desc="checks", delay=5):
         if r.split == "test":
             said = words(r.query)
             inside = bool(said) and texts[r.target].issuperset(said)

@@ -31,8 +31,8 @@ from crs_lite.errors import CRSError
 BYTES_A_SEARCH = 1600  # of memory at the peak, for each search kept, with the events behind it
 FIELDS = {
     "queries": {
-        "query_id": "as events name the query",
-        "user_query": "what was typed; a query without it is left out",
+        "query_id": "as events name the query; one without it is skipped",
+        "user_query": "what was typed; a query without it is skipped",
         "client_id": "who asked, optional",
         "timestamp": "ISO 8601 or milliseconds; without one, that of its session",
         "query_response_hit_ids": "item ids in the order returned, optional",
@@ -54,19 +54,7 @@ UNPLACED = 1e9  # impressions without a position come after all others, by time
 class _Query:
     """A query while its events come in. `shown`: item -> place; `done`: item -> [seconds, strength]."""
 
-    __slots__ = (
-        "client",
-        "text",
-        "time",
-        "hits",
-        "entrance",
-        "session",
-        "shown",
-        "impressed",
-        "done",
-        "events",
-        "last",
-    )
+    __slots__ = "client text time hits entrance session shown impressed done events last".split()
 
     def __init__(self, client: str | None, text: str, time: int | None, hits: tuple[int, ...], entrance: str | None):
         self.client, self.text, self.time, self.hits, self.entrance = client, text, time, hits, entrance
@@ -111,13 +99,11 @@ def _queries(file: FileAccount, shelf: Shelf) -> dict[str, _Query]:
         if _kind(row) == "event":
             file.skip("an event, not a query")
             continue
-        name = values.key(row, "query_id", needed=True)
-        text = values.text(row, "user_query")
-        if text is None:
-            file.skip("no user_query")
-            continue
-        if name in found:
-            file.skip("a query of this query_id came before")
+        name, text = values.key(row, "query_id"), values.text(row, "user_query")
+        if name is None or text is None or name in found:
+            file.skip(
+                "no query_id" if name is None else "no user_query" if text is None else "this query_id came before"
+            )
             continue
         hits = values.keys(row, "query_response_hit_ids") or values.keys(row, "query_response_object_ids")
         known = tuple(shelf.ids[key] for key in hits if key in shelf.ids)
@@ -143,7 +129,7 @@ def _event(row: Row, file: FileAccount, found: dict[str, _Query], shelf: Shelf) 
         return file.skip("a query, not an event")
     action = values.text(row, "action_name")
     if action is None:
-        raise values.fault(row, "action_name", "missing")
+        raise values.missing(row, "action_name")
     name = values.key(row, "query_id")
     if name is None:
         return file.skip("no query_id")

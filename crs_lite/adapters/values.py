@@ -25,6 +25,12 @@ def fault(row: Row, field: str, what: str, remedy: str = MEND) -> CRSError:
     return CRSError(f"{row.path}, row {row.n}: {field}: {what}; {remedy}.")
 
 
+def missing(row: Row, field: str) -> CRSError:
+    """The sentence about a field that is not there, with those that are; to be raised."""
+    there = ", ".join(map(str, list(row.value)[:12])) or "no field"
+    return fault(row, field, "missing", f"{MEND}; it has {there}")
+
+
 def at(row: Row, field: str) -> Any:
     """The raw value, or None where it is missing."""
     value = row.value.get(field)
@@ -61,7 +67,7 @@ def key(row: Row, field: str, needed: bool = False) -> str | None:
     """A name of an item, a user or a query: text or a whole number, as text."""
     value = at(row, field)
     if value is None and needed:
-        raise fault(row, field, "missing", f"mend or drop that row; it has {_fields(row)}")
+        raise missing(row, field)
     return None if value is None else _key(row, field, value)
 
 
@@ -179,7 +185,3 @@ def moment(row: Row, field: str, account: FileAccount) -> int | None:
 def _kind(value: Any) -> str:
     names = {dict: "an object", list: "a list", bool: "true or false", type(None): "nothing"}
     return names.get(type(value)) or f"{type(value).__name__} {str(value)[:30]!r}"
-
-
-def _fields(row: Row) -> str:
-    return ", ".join(map(str, list(row.value)[:12])) or "no field"

@@ -143,6 +143,7 @@ def test_every_line_that_is_not_used_has_its_reason(read):
             query("seen only"),
             query("no words", user_query=None),
             query("good", user_query="another page of it"),
+            query(None),  # no version asks for it
         ],
         [
             clicked,
@@ -158,13 +159,14 @@ def test_every_line_that_is_not_used_has_its_reason(read):
         [*ITEMS, {"item_id": "X", "title": None}],
     )
     assert set(asked) == {"good"}
-    assert (files["queries"].read, files["queries"].kept) == (6, 1)
+    assert (files["queries"].read, files["queries"].kept) == (7, 1)
     assert files["queries"].skipped == {
         "action line of the bulk format": 1,
         "no event": 1,
         "nothing clicked": 1,
         "no user_query": 1,
-        "a query of this query_id came before": 1,
+        "this query_id came before": 1,
+        "no query_id": 1,
     }
     assert (files["events"].read, files["events"].kept) == (9, 1)
     assert files["events"].skipped == {
@@ -238,10 +240,9 @@ def test_a_purchase_after_the_next_search_is_counted(read):
 @pytest.mark.parametrize(
     ("option", "row", "message"),
     [
-        ("queries", query(None), "queries.ndjson, row 2: query_id: missing; mend or drop that row; it has query_id"),
         ("queries", query("r", timestamp="noon"), "queries.ndjson, row 2: timestamp: 'noon' is no time of ISO 8601"),
         ("queries", query("r", user_query=["a"]), "queries.ndjson, row 2: user_query: expected text, found a list"),
-        ("events", event("q", None, "A"), "events.ndjson, row 2: action_name: missing"),
+        ("events", event("q", None, "A"), "row 2: action_name: missing; mend or drop that row; it has query_id"),
         (
             "events",
             event("q", "click", ["A"]),
