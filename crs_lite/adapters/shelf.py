@@ -94,7 +94,8 @@ def fill(file: FileAccount, found: Iterator[tuple[Row, str, dict]], wanted: Cont
             items.append(Item.model_construct(id=len(items), key=name, **fields))
             file.kept += 1
     if not items:
-        raise CRSError(f"{file.path}: no item is left of {file.read} rows {dict(file.skipped)}; give another file.")
+        why = ", ".join(f"{n} {reason}" for reason, n in file.skipped.items())
+        raise CRSError(f"{file.path}: no item is left of {file.read} rows ({why}); give another file.")
     return Shelf(items, ids)
 
 

@@ -74,7 +74,7 @@ def test_items_without_any_category_get_a_topic(tmp_path):
         ({"item_id": "A", "title": {}}, "row 1: title: expected text, found an object"),
         ({"item_id": "A", "title": "x", "sales": 1.5}, "row 1: sales: 1.5 is no whole number"),
         ({"item_id": "A", "title": "x", "sales": -1}, "row 1: sales: -1 is no whole number"),
-        ({"item_id": "A"}, "no item is left of 1 rows {'no title': 1}; give another file"),
+        ({"item_id": "A"}, r"no item is left of 1 rows \(1 no title\); give another file"),
     ],
 )
 def test_what_is_no_item(tmp_path, row, message):
