@@ -17,8 +17,17 @@ shops
         truth               the oracle and the informed ranking: the ceilings
         world               a shop as a whole: made from a seed, saved, loaded
     adapters/               real logs
+        account             every row of a file, kept or skipped by reason
+        rows                the rows of a file, whatever it is written in
+        values              the value of a field, as what it should be
         synthetic           queries and topics for logs that recorded none
+        shelf               items and users of a shop
+        assemble            searches -> a log: in time order, split by time
+        checks              what to know of a log before a number is believed
         amazon2023          Amazon Reviews 2023
+        ubi                 OpenSearch User Behavior Insights
+        kuaisearch          KuaiSearch, the public log nearest to the paper's
+        mylog               a log of your own, as three tables
         registry            every log a command can open: a new format is one entry here
 from a request to tokens
     context                 one request -> one JSON text within a token budget, and back

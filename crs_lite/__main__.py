@@ -17,6 +17,7 @@ EXAMPLES = """examples:
   python -m crs_lite data                               regenerate the shipped marketplace, check its hash
   python -m crs_lite run --profile smoke                the whole system in about two minutes
   python -m crs_lite run --profile laptop --seed 1      the real thing on two cores
+  python -m crs_lite run --log help                     the formats of real logs, their files and fields
   python -m crs_lite run --profile smoke --log amazon2023 --reviews R.jsonl.gz --meta M.jsonl.gz
   accelerate launch --num_processes 2 -m crs_lite run   on two GPUs: training shared by two processes
   python -m crs_lite experiment arms --seeds 5 --jobs 2 R-GRPO against GRPO; finished rows are kept
@@ -102,23 +103,22 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_source(p: argparse.ArgumentParser) -> None:
     """Options that say which log, from which files, with which changed budgets."""
-    from crs_lite.adapters.registry import FORMATS
+    from crs_lite.adapters import registry
 
-    p.add_argument("--log", default="marketplace", choices=list(FORMATS))
-    for name, form in FORMATS.items():
-        for option, what in form.files.items():
-            p.add_argument(f"--{option}", type=Path, help=f"{name}: {what}")
+    names = [*registry.FORMATS, "help"]
+    p.add_argument("--log", default="marketplace", choices=names, help="`help` lists formats, files and fields")
+    for option, what in registry.options().items():
+        p.add_argument(f"--{option}", type=Path, help=what)
     p.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change single budgets of the profile")
 
 
 def _spec(args):
     """-> (what to run, the words that say so): profile, log, files, changed budgets."""
-    from crs_lite.adapters.registry import FORMATS, LogSource
+    from crs_lite.adapters import registry
     from crs_lite.prepared import RunSpec
 
-    options = [option for form in FORMATS.values() for option in form.files]
-    files = {option: path for option in options if (path := getattr(args, option)) is not None}
-    source = LogSource(args.log, files)
+    files = {option: path for option in registry.options() if (path := getattr(args, option)) is not None}
+    source = registry.LogSource(args.log, files)
     words = source.words() + (f" --set {' '.join(args.set)}" if args.set else "")
     return RunSpec(get_profile(args.profile, **budgets(args.set)), source), words
 
@@ -127,6 +127,11 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command. Returns the exit status: 0, or 2 after one sentence that says what was wrong."""
     args = parser().parse_args(argv)
     try:
+        if getattr(args, "log", None) == "help":
+            from crs_lite.adapters import registry
+
+            print(registry.help())
+            return 0
         return globals()[f"_{args.command}"](args)
     except CRSError as e:
         print(f"error: {e}", file=sys.stderr)

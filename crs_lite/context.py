@@ -161,7 +161,7 @@ class ContextBuilder:
     def past(self, i: Interaction) -> Past:
         """One past interaction as the model sees it, without what `hide` removes."""
         return Past(
-            time=None if "time" in self.hide else when(i.time),
+            time=when(i.time) if i.timed and "time" not in self.hide else None,
             place=None if "place" in self.hide else i.place,
             query=i.query,
             clicked=tuple(map(self.ref, i.clicked)),
@@ -173,7 +173,7 @@ class ContextBuilder:
         history = () if "history" in self.hide else self.log.history(request, self.max_history)
         past = [self.past(i) for i in history]
         now = Now(
-            time=None if "time" in self.hide else when(request.time),
+            time=when(request.time) if request.timed and "time" not in self.hide else None,
             place=None if "place" in self.hide else request.place,
             entrance=None if "entrance" in self.hide else request.entrance,
             query=request.query,

@@ -55,15 +55,20 @@ class User(BaseModel):
 
 
 class Interaction(BaseModel):
-    """One past search: what was asked, when and where, what was shown and what was clicked."""
+    """One past search: what was asked, when and where, what was shown and what was clicked.
+
+    `strength`: of each clicked item, where a log knows it: 1 clicked, 2 put into the cart, 3 bought, or its own labels.
+    """
 
     model_config = ConfigDict(frozen=True)
-    time: int = Field(description="seconds since 1970-01-01 UTC")
+    time: int = Field(description="seconds since 1970-01-01 UTC; if not `timed`, a number that only orders")
     place: str | None = None
     entrance: str | None = None
     query: str
     shown: tuple[int, ...] = ()
     clicked: tuple[int, ...] = ()
+    strength: tuple[float, ...] = ()
+    timed: bool = True
 
     @property
     def skipped(self) -> tuple[int, ...]:
@@ -110,6 +115,8 @@ class SearchLog:
                 )
             if not request.clicked:
                 raise CRSError(f"log {name!r}, requests row {row}: nothing was clicked; drop the row.")
+            if request.strength and len(request.strength) != len(request.clicked):
+                raise CRSError(f"log {name!r}, requests row {row}: one strength a clicked item, or none; mend the row.")
             for item in request.shown + request.clicked:
                 if not 0 <= item < len(items):
                     raise CRSError(

@@ -55,6 +55,7 @@ def run(p: Prepared, command: str = "", commit: str | None = None) -> dict:
         "name": "quickstart",
         "log": p.log.name,
         "log_sha256": p.log_key,
+        **({"log_about": p.about} if p.about else {}),
         "synthetic_queries": any(r.synthetic_query for r in p.test),
         "query_leak": leak,
         "profile": asdict(p.profile),

@@ -59,6 +59,7 @@ class Prepared:
     seed: int
     work: Workspace
     shipped: Path | None  # embeddings that came with the log
+    about: dict | None  # of a real log: the account of its rows, the checks on it
     log_key: str  # sha256 of the log
     train: list[SearchRequest]
     pool: list[SearchRequest]
@@ -114,7 +115,13 @@ class Prepared:
 
 
 def prepare(
-    log: SearchLog, truth: Truth | None, profile: Profile, seed: int, root: Path, shipped: Path | None = None
+    log: SearchLog,
+    truth: Truth | None,
+    profile: Profile,
+    seed: int,
+    root: Path,
+    shipped: Path | None = None,
+    about: dict | None = None,
 ) -> Prepared:
     """IDs, tokenizer, fresh backbone, codec, teacher. Two stages in `root`, `ids` and `backbone`; made once, then
     read."""
@@ -135,6 +142,7 @@ def prepare(
         seed=seed,
         work=work,
         shipped=shipped,
+        about=about,
         log_key=log_key,
         train=train,
         pool=_pool(log, profile, train),
@@ -199,9 +207,9 @@ class RunSpec:
 
     def __call__(self, seed: int, root: Path | None = None) -> Prepared:
         """The run of that seed, in `root` or else in its folder under `runs/`."""
-        log, truth, shipped = self.source.open()
+        log, truth, shipped, about = self.source.open()
         folder = root or paths.RUNS / f"{log.name}-{self.profile.name}-{seed}"
-        return prepare(log, truth, self.profile, seed, folder, shipped)
+        return prepare(log, truth, self.profile, seed, folder, shipped, about)
 
 
 # -- the two stages ---------------------------------------------------------------------------------

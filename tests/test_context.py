@@ -190,6 +190,15 @@ def test_time_in_words():
     assert when(1_720_000_000) == "July morning"  # 2024-07-03 09:46 UTC
 
 
+def test_a_request_without_a_clock_tells_no_time():
+    log = shop(2)
+    untimed = [r.model_copy(update={"timed": False}) for r in log.requests]
+    context = builder(SearchLog("shop", log.items, log.users, untimed), 500).build(untimed[-1])
+    assert [p.query for p in context.history] == ["q0", "q1"]
+    assert {context.request.time, *(p.time for p in context.history)} == {None}
+    assert context == builder(log, 500, hide=frozenset({"time"})).build(log.requests[-1])
+
+
 def test_garbage_is_refused_in_one_sentence():
     for text in ("", "[]", "{", '{"request":{}}', '{"request":{"query":3}}', '{"history":3}'):
         with pytest.raises(CRSError, match="not a context JSON"):

@@ -31,6 +31,7 @@ def asked(id: int, time: int, user: int = 0, split: str = "train", **more) -> Se
         (ITEMS, USERS, [asked(0, 5, clicked=())], "requests row 0: nothing was clicked"),
         (ITEMS, USERS, [asked(0, 5, shown=(0, 3))], "requests row 0: unknown item 3"),
         (ITEMS, USERS, [asked(0, 5, clicked=(-1,))], "requests row 0: unknown item -1"),
+        (ITEMS, USERS, [asked(0, 5, clicked=(0, 1), strength=(2,))], "requests row 0: one strength a clicked item"),
     ],
 )
 def test_what_does_not_hang_together_is_refused_by_row(items, users, requests, message):
@@ -63,6 +64,16 @@ def test_splits_are_in_time_order_and_have_names():
 def test_what_was_skipped_is_what_was_shown_and_not_clicked():
     seen = Interaction(time=0, query="q", shown=(2, 0, 1), clicked=(0,))
     assert seen.skipped == (2, 1) and asked(0, 0, clicked=(2, 1)).target == 2
+
+
+def test_what_a_log_does_not_know_is_not_written(tmp_path):
+    """So a log without strengths, read with a clock, has the digest it always had."""
+    plain = asked(0, 1).model_dump(exclude_defaults=True)
+    assert plain == {"time": 1, "query": "q", "clicked": (0,), "id": 0, "user": 0, "split": "train"}
+    told = SearchLog("x", ITEMS, USERS, [asked(0, 1, clicked=(0, 1), strength=(1, 3), timed=False)])
+    assert told.digest() != SearchLog("x", ITEMS, USERS, [asked(0, 1, clicked=(0, 1))]).digest()
+    told.save(tmp_path)
+    assert SearchLog.load(tmp_path).requests == told.requests
 
 
 def test_facets_come_in_a_fixed_order():

@@ -6,9 +6,13 @@ import subprocess
 import sys
 
 import pytest
+import real_logs
+import toy
 
 from crs_lite.__main__ import main
 from crs_lite.paths import ROOT
+from crs_lite.profiles import get_profile
+from crs_lite.study import results
 
 
 def one_sentence(capsys, argv):
@@ -43,6 +47,13 @@ def test_missing_log_files(capsys, tmp_path):
     assert "m.jsonl" in error or "r.jsonl" in error
 
 
+def test_help_on_logs(capsys):
+    assert main(["run", "--log", "help"]) == 0
+    text = capsys.readouterr().out
+    for word in ("ubi", "kuaisearch", "mylog", "amazon2023", "user_query", "impressed_item_ids", "strength"):
+        assert word in text
+
+
 def test_missing_world(capsys, tmp_path):
     assert "world.json" in one_sentence(capsys, ["run", "--world", str(tmp_path)])
 
@@ -64,6 +75,26 @@ def test_damaged_results_file(capsys, tmp_path):
 @pytest.mark.parametrize("argv", [["results", "nowhere.json"], ["book", "--profile", "moon"]])
 def test_other_wrong_words(capsys, argv):
     one_sentence(capsys, argv)
+
+
+@pytest.mark.slow
+def test_from_a_shop_s_own_export_to_a_table(tmp_path, capsys):
+    """The bulk format, queries without events, events without queries, unknown items: files in, table out."""
+    files = real_logs.write(tmp_path, real_logs.ubi(120))
+    words = ["run", "--log", "ubi", "--out", str(tmp_path / "run")]
+    for option, path in files.items():
+        words += [f"--{option}", str(path)]
+    small = {k: v for k, v in vars(toy.PROFILE).items() if v != getattr(get_profile("smoke"), k)}
+    written = [f"{k}={v}".replace("(", "").replace(")", "").replace(" ", "") for k, v in small.items()]
+    assert main([*words, "--set", *written]) == 0
+    said = capsys.readouterr().out
+    made = results.load(tmp_path / "run" / "results.json")
+    for option, of in made["log_about"]["account"]["files"].items():
+        assert of["read"] == len(files[option].read_text(encoding="utf-8").splitlines())
+        assert of["read"] == of["kept"] + sum(of["skipped"].values())
+    assert results.markdown(made) in said and made["log"] == "ubi"
+    assert (results.table(made)["share of ceiling"] == "no truth").all()
+    assert "skipped: its item is not in the items file" in said and "before you believe a number" in said
 
 
 @pytest.mark.slow

@@ -1,5 +1,8 @@
 """The whole pipeline on a shop of 24 items that the package has never heard of."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import toy
@@ -73,6 +76,14 @@ def test_results_say_how_they_were_made(make, hollow):
     assert made["profile"]["name"] == "smoke" and made["profile"]["rl_steps"] == p.profile.rl_steps
     assert made["minutes"] == pytest.approx(sum(p.work.minutes.values()))
     assert {"ids", "backbone", "align", "round0-sft"} <= set(made["stage_minutes"]) == set(made["stage_info"])
+
+
+def test_the_account_of_a_real_log_stands_in_its_results(make, hollow):
+    p = make("shared")
+    assert "log_about" not in pipeline.run(p)
+    about = {"account": {"files": {}}, "checks": {"truth": "no truth"}}
+    made = pipeline.run(replace(p, about=about))
+    assert made["log_about"] == about and json.loads(json.dumps(made["log_about"])) == about
 
 
 def test_how_much_of_a_history_survives_the_budget(make):

@@ -116,3 +116,4 @@ def test_a_run_of_a_command_has_its_folder_and_its_log(tmp_path, monkeypatch, sm
     assert p.work.root == tmp_path / "runs" / f"{log.name}-smoke-3" and p.seed == 3
     assert p.log.digest() == log.digest() and p.truth.tastes == truth.tastes and p.shipped is None
     assert (p.work.root / "embeddings-made-up.safetensors").exists()  # kept with the run
+    assert p.about is None

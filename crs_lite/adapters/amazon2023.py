@@ -21,11 +21,20 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from tqdm import tqdm
 
+from crs_lite.adapters.account import Account
+from crs_lite.adapters.assemble import SPLIT_AT, Read
 from crs_lite.adapters.synthetic import Queries, with_topics
 from crs_lite.errors import CRSError
 from crs_lite.logs import Item, SearchLog, SearchRequest, Split, User, _validated, read_jsonl_gz
 
-SPLIT_AT = (0.8, 0.9)  # shares of the requests before valid and before test begins
+BYTES_A_SEARCH = 1900  # of memory at the peak, for each review kept
+FIELDS = {
+    "reviews": {"user_id, parent_asin": "text", "timestamp": "milliseconds"},
+    "meta": {
+        "parent_asin, title": "text; an item without a title, or with a broken one, is left out",
+        "store, categories, price": "brand, category (the last of the list) and price, optional",
+    },
+}
 EARLIEST, LATEST = 631_152_000_000, 4_102_444_800_000  # 1990 and 2100 in ms; seconds taken for ms would be 1970
 
 _ENTITY = re.compile(r"&(?:#\d+|#[xX][0-9a-fA-F]+|\w+);")  # with its semicolon: "H&notebook" holds no entity
@@ -95,6 +104,53 @@ class AmazonReport:
     def as_dict(self) -> dict:
         """The counts by name, for a results file."""
         return asdict(self)
+
+    def account(self, reviews: Path, meta: Path) -> Account:
+        """The same as an account of every row of the two files."""
+        account = Account("amazon2023")
+        skips = {
+            "reviews": {
+                "its item was dropped": self.reviews_of_dropped_items,
+                "its item is not in the meta file": self.reviews_of_unknown_items,
+                "the same shopper reviewed the item before": self.repeated_reviews,
+                "no word of its item makes a query": self.requests_without_query,
+            },
+            "meta": {
+                "an item of this name came before": self.repeated_items,
+                "script or a page's frame instead of a title": self.titles_dropped_debris,
+                "no title": self.titles_dropped_empty,
+                "never reviewed": self.items_never_reviewed,
+            },
+        }
+        notes = {
+            "reviews": {"same time as the shopper's review before: order arbitrary": self.requests_at_same_time},
+            "meta": {
+                "HTML entities in the title, now signs": self.titles_with_entities,
+                "HTML tags in the title, taken out": self.titles_with_tags,
+                "the tail of a broken tag in the title, taken off": self.titles_repaired,
+                "no brand": self.items_without_brand,
+                "no category": self.items_without_category,
+                "no topic": self.items_without_topic,
+                "no price": self.prices_missing,
+                "price is no number above 0: left out": self.prices_unreadable,
+                "price of the day of the crawl": self.prices_undated,
+            },
+        }
+        read = {"reviews": (reviews, self.reviews_read, self.requests), "meta": (meta, self.items_read, self.items)}
+        for option, (path, n, kept) in read.items():
+            file = account.of(option, path)
+            file.read, file.kept = n, kept
+            for reason, rows in skips[option].items():
+                file.skip(reason, rows)
+            for what, rows in notes[option].items():
+                file.note(what, rows)
+        return account
+
+
+def read(reviews: Path, meta: Path) -> Read:
+    """`load_with_report` as the registry wants it."""
+    log, report = load_with_report(reviews, meta)
+    return Read(log, report.account(Path(reviews), Path(meta)), [])
 
 
 def load(

@@ -58,7 +58,7 @@ class Counting:
 
     def _facts(self, r: SearchRequest) -> dict[str, list[tuple]]:
         """Part of the context -> what was seen there."""
-        month = int(np.datetime64(r.time, "s").astype("datetime64[M]").astype(int) % 12)
+        month = int(np.datetime64(r.time, "s").astype("datetime64[M]").astype(int) % 12) if r.timed else None
         profile = self.log.users[r.user].profile
         facts = {
             "query": [(" ".join(r.query.casefold().split()),)],

@@ -60,7 +60,7 @@ class Context:
     """What may truly be said of one request: its words, month, place, profile, and the facets clicked before."""
 
     def __init__(self, log: SearchLog, request: SearchRequest):
-        self.month = when(request.time).split()[0]
+        self.month = when(request.time).split()[0] if request.timed else ""
         self.query = escape(request.query).lower()
         profile = log.users[request.user].profile
         self.own = {part.lower() for text in profile.values() for part in text.split(", ")}

@@ -101,7 +101,8 @@ class Evidence:
 
     def _see(self, request: SearchRequest) -> Seen:
         general: list[Fact] = [("query", request.query)] if request.query.strip() else []
-        general.append(("season", (request.place, when(request.time).split()[0])))
+        if request.timed:
+            general.append(("season", (request.place, when(request.time).split()[0])))
         for name, text in self.log.users[request.user].profile.items():
             general += [("profile", (name, part)) for part in text.split(", ") if part]
         clicked = [item for past in self.log.history(request, N_PAST) for item in past.clicked]

@@ -38,6 +38,12 @@ def test_popularity_lift_and_history_by_hand():
     assert x[3, names.index("query")] == pytest.approx(lift)
 
 
+def test_without_a_clock_there_is_no_month():
+    request = LOG.requests[-1]
+    assert MODEL._facts(request)["season"] == [(request.place, 10 if request.time < 1_701_388_800 else 11)]
+    assert MODEL._facts(request.model_copy(update={"timed": False}))["season"] == [(request.place, None)]
+
+
 def test_the_weights_are_at_the_top_of_the_likelihood():
     """By finite differences, on the requests they were fitted on and with the counts of the requests before them."""
     train = LOG.split("train")

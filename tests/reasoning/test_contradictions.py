@@ -90,6 +90,13 @@ def test_citations_are_held_against_the_context(text, kind, false, cited):
     assert all(counts == (0, 0) for counts in found.values())
 
 
+def test_without_a_clock_no_month_is_true():
+    log = small_shop()
+    request = log.requests[4].model_copy(update={"timed": False})
+    found = Citations(log, Parser(facet_values(log))).check("It is June in Oslo; look for mild.", request)
+    assert found["season"] == (1, 1)
+
+
 def test_a_full_stop_inside_quotes_ends_nothing():
     text = 'The query "warm. now" is odd. Expect 3M! Why? "a. b"'
     assert sentences(text) == ['The query "warm. now" is odd', "Expect 3M", "Why", '"a. b"']

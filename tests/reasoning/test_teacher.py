@@ -169,6 +169,13 @@ def test_held_out_leaves_the_own_click_out():
             )
 
 
+def test_without_a_clock_there_is_no_season():
+    evidence, request = TEACHERS["shop"].evidence, SHOP.requests[-1]
+    untimed = request.model_copy(update={"timed": False})
+    there, here = (dict(evidence.seen(r).general) for r in (request, untimed))
+    assert "season" in there and here == {kind: value for kind, value in there.items() if kind != "season"}
+
+
 def test_evidence_uses_the_training_split_only():
     changed = [r if r.split == "train" else r.model_copy(update={"clicked": (0,)}) for r in SHOP.requests]
     a, b = TEACHERS["shop"].evidence, Evidence(SearchLog("changed", SHOP.items, SHOP.users, changed))
