@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 
+import numpy as np
+
 from crs_lite.evaluate import COLD
 from crs_lite.files import read_json_lines
 from crs_lite.prepared import Prepared
@@ -111,12 +113,16 @@ def learned(p: Prepared, scored: dict, stage: Stage, **about) -> Row:
 
 
 def thoughts_row(p: Prepared, name: str, stage, split: str = "valid", **about) -> Row:
-    """The row of merged thoughts: what `scoring.merged` found, the lists of all thoughts as the row's own."""
+    """The row of merged thoughts: the lists of all thoughts as the row's own; of fewer thoughts the ranks and the mean
+    utility."""
     stage = made(stage)
     found = merged(p, name, stage, split)
-    most = max(found["lists"], key=int)
+    most = found["lists"][max(found["lists"], key=int)]
+    lists = {m: {**of, **({"utility": float(np.mean(of["utility"]))} if "utility" in of else {})}
+             for m, of in found["lists"].items()}  # fmt: skip
     return {
-        **about, "system": f"{name}, {most} thoughts", "split": split, "ranks": found["lists"][most]["ranks"],
-        "utility": found["lists"][most].get("utility"), **{k: v for k, v in found.items() if k != "name"},
-        "stage": stage.folder.name, "stage_info": stage.info, "stage_minutes": stage.minutes,
+        **about, "system": f"{name}, {max(lists, key=int)} thoughts", "split": split, "ranks": most["ranks"],
+        "utility": most.get("utility"), **{k: v for k, v in found.items() if k != "name"}, "lists": lists,
+        "thoughts": found["thoughts"][:3], "stage": stage.folder.name, "stage_info": stage.info,
+        "stage_minutes": stage.minutes,
     }  # fmt: skip
