@@ -245,13 +245,19 @@
   // -- training (training.py) -----------------------------------------------------------------------------------
   const DEFAULTS = {
     seed: 0, bias: 0, align: 150, distil: 200, rl: 300, consolidate: 0, rounds: 1, only_wrong: false, judge: "list",
-    credit: 0, batch: 16, group: 8, temperature: 1, kl: 0.02, lr: 8, rl_lr: 8,
+    credit: 0, facts: 0, batch: 16, group: 8, temperature: 1, kl: 0.02, lr: 8, rl_lr: 8,
   };
 
   function advantages(reward) {
     const mean = reward.reduce((a, b) => a + b, 0) / reward.length;
     const std = Math.sqrt(reward.reduce((a, r) => a + (r - mean) ** 2, 0) / (reward.length - 1));
     return std > 1e-8 ? reward.map((r) => (r - mean) / (std + 1e-4)) : null; // null: a silent group
+  }
+
+  // Of the facets that a thought states: how many are the item's, less how many are not.
+  function trueFacts(thought, item) {
+    const stated = [...new Set(thought)].filter((w) => w < FACETS);
+    return stated.reduce((sum, w) => sum + (TOKENS[item].includes(w) ? 1 : -1), 0);
   }
 
   class Trainer {
@@ -390,7 +396,8 @@
         for (let g = 0; g < s.group; g++) {
           const thought = this.think(cumulative(c)), item = drawn ? this.drawItem(c, thought) : -1;
           group.push([thought, item]);
-          reward.push(listWorth(drawn ? [item] : this.listOf(this.theta, c, thought), target, s.judge, s.credit));
+          const ofList = listWorth(drawn ? [item] : this.listOf(this.theta, c, thought), target, s.judge, s.credit);
+          reward.push(ofList + s.facts * trueFacts(thought, target));
         }
         total += reward.reduce((a, b) => a + b, 0);
         const advantage = advantages(reward);
@@ -414,6 +421,6 @@
 
   globalThis.EnumerableShop = {
     WORDS, CONTEXTS, TOKENS, TRUTH, THOUGHTS, BAG_OF, DEFAULTS, N_PARAMETERS, Generator, Trainer, name, say, best, quality,
-    sums, measure, ceiling, bagOf, listWorth, greedyThought,
+    sums, measure, ceiling, bagOf, listWorth, greedyThought, BAGS, PATHS, CHOICES, wordProbs,
   };
 })();

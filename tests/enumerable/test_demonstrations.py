@@ -3,6 +3,8 @@
 import pytest
 
 from crs_lite.enumerable import demonstrations as shown
+from crs_lite.enumerable import exact
+from crs_lite.enumerable.training import Settings
 
 pytestmark = pytest.mark.slow
 SEEDS = (0, 1)
@@ -31,10 +33,26 @@ def test_rl_sharpens_one_thought_and_loses_variety():
         assert gain["after"] < gain["before"]
 
 
+def test_paid_for_true_facts_thoughts_fall_silent_rather_than_wise():
+    """After a wholly biased teacher: the prior goes, and what comes in its place says little."""
+    unpaid, paid = (of["0"] for of in shown.pays((0,)).values())
+    assert paid["prior"] < 0.1 < unpaid["prior"] and paid["true_words"] > unpaid["true_words"]
+    assert paid["fillers"] > unpaid["fillers"] and paid["meant"] == unpaid["meant"] != shown.PRIOR_ITEM
+
+
+def test_stages_are_measured_at_their_ends_of_a_stage_that_comes_again_the_last():
+    settings = Settings(align=3, distil=2, rl=2, consolidate=1, rounds=2)
+    found = shown.stages(settings)
+    assert list(found) == ["align", "distil", "rl", "consolidate"]
+    for stage, end in {"align": 3, "distil": 5, "rl": 10, "consolidate": 11}.items():
+        assert found[stage] == exact.measure(shown.trained(settings, end))
+
+
 def test_a_biased_teacher_says_its_prior_more_often():
     assert shown.ideal_prior(0.0) < shown.ideal_prior(0.5) < shown.ideal_prior(1.0)
     loop = {"rl": 2, "consolidate": 2, "rounds": 1, "only_wrong": True}
     found = {"commits": shown.commits((0,)), "noise": shown.noise((0,)), "sharpens": shown.sharpens((0,), 5)}
-    tables = shown.tables({**found, "mends": shown.mends((0,), (0.0,), loop)})
-    assert set(tables) == {f"enumerable-{k}" for k in ("commits", "noise", "sharpens", "mends")}
+    found |= {"mends": shown.mends((0,), (0.0,), loop), "pays": shown.pays((0,)), "stages": shown.stages()}
+    tables = shown.tables(found)
+    assert set(tables) == {f"enumerable-{k}" for k in found}
     assert all(text.count("| ---") for text in tables.values())
