@@ -56,7 +56,7 @@
         if (from) this.plot.append(svg("line", { x1: this.x(from), x2: this.x(from), y1: TOP, y2: HEIGHT - BOTTOM, class: "shop-stage" }));
         if (this.x(from) < free) continue;
         this.plot.append(svg("text", { x: this.x(from) + 3, y: TOP - 5 }, title));
-        free = this.x(from) + 3 + 6.5 * title.length;
+        free = this.x(from) + 3 + 8 * title.length;
       }
       this.plot.append(svg("text", { x: LEFT, y: HEIGHT - 6 }, "0"),
         svg("text", { x: WIDTH - RIGHT, y: HEIGHT - 6, "text-anchor": "end" }, `${steps} steps`));

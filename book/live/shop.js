@@ -162,7 +162,7 @@
       ticks: [0, 0.25, 0.5, 0.75, 1], format: percent,
     }),
     noise: new Chart($("noise"), {
-      series: JUDGES, low: 0.5, high: 1000, ticks: [1, 10, 100, 1000], log: true,
+      series: JUDGES, low: 0.1, high: 1000, ticks: [0.1, 1, 10, 100, 1000], log: true,
       format: (v) => (v < 1e4 ? v.toPrecision(3).replace(/e\+3$/, "000") : "> 10,000"),
     }),
   };

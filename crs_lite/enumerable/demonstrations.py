@@ -87,17 +87,29 @@ def noise(seeds: tuple[int, ...] = SEEDS, biases: tuple[float, ...] = BIASES, gr
     return {"context": CONTEXTS[TWO_TASTES], "bias": NOISY, "group": group, "luck": luck, "targets": targets}
 
 
+def judged(seeds: tuple[int, ...] = SEEDS, biases: tuple[float, ...] = BIASES[:2]) -> dict:
+    """What a run comes to by each judge: bias -> judge -> seed -> `exact.measure` at its end."""
+    return {
+        f"{bias:g}": {
+            judge: {str(s): exact.measure(trained(Settings(seed=s, bias=bias, judge=judge))) for s in seeds}
+            for judge in ARMS
+        }
+        for bias in biases
+    }
+
+
 def sharpens(seeds: tuple[int, ...] = SEEDS, steps: int = LONG) -> dict:
-    """RL sharpens and loses variety: seed -> `before`, `after`: `exact.measure`, and the greedy `thought` in the
-    context of two tastes."""
+    """RL sharpens and loses variety: seed -> `before`, `after`: `exact.measure`, and in the context of two tastes the
+    greedy `thought` and what its list is worth, `here`."""
     out = {}
     for seed in seeds:
         trainer = Trainer(Settings(seed=seed, rl=steps))
         states = {}
         for when, until in (("before", len(trainer.plan) - steps), ("after", None)):
             list(trainer.run(until))
-            said = thoughts()[exact.sums(trainer.policy, TWO_TASTES).greedy]
-            states[when] = exact.measure(trainer.policy) | {"thought": say(said)}
+            s = exact.sums(trainer.policy, TWO_TASTES)
+            here = float(exact.quality(s.lists[s.greedy], truth()[TWO_TASTES]))
+            states[when] = exact.measure(trainer.policy) | {"thought": say(thoughts()[s.greedy]), "here": here}
         out[str(seed)] = states
     return out
 
@@ -155,9 +167,9 @@ def stages(settings: Settings | None = None) -> dict:
 
 
 def everything() -> dict:
-    """All of it, for the results file (about three minutes on one core)."""
+    """All of it, for the results file (three to four minutes on one core)."""
     four = {"commits": commits(), "noise": noise(), "sharpens": sharpens(), "mends": mends()}
-    return four | {"pays": pays(), "stages": stages()}
+    return four | {"judged": judged(), "pays": pays(), "stages": stages()}
 
 
 # -- tables ---------------------------------------------------------------------------------------------------------
@@ -207,6 +219,16 @@ def _noise(found: dict) -> str:
     return head + _table([f"groups of {found['group']} needed (silent)", *titles], rows)
 
 
+def _judged(found: dict) -> str:
+    lines = {"one": "NDCG@6, one thought", "merged": "NDCG@6, all thoughts", "entropy": "variety of thoughts, bits"}
+    rows = [
+        [title, bias, *(_span([m[key] for m in of_judge.values()]) for of_judge in found[bias].values())]
+        for key, title in lines.items()
+        for bias in found
+    ]
+    return _table(["after RL", "bias", *ARMS.values()], rows)
+
+
 def _sharpens(found: dict) -> str:
     lines = {
         "entropy": "variety of thoughts, bits",
@@ -217,7 +239,7 @@ def _sharpens(found: dict) -> str:
     }
     rows = [[t, *(_span([s[when][k] for s in found.values()]) for when in _WHEN)] for k, t in lines.items()]
     rows += [
-        [f"two tastes, greedy thought, seed {seed}", *(f"*{s[when]['thought']}*" for when in _WHEN)]
+        [f"two tastes, seed {seed}", *(f"*{s[when]['thought']}*: {s[when]['here']:.3f}" for when in _WHEN)]
         for seed, s in found.items()
     ]
     return _table(["", "distilled", f"after {LONG:,} steps of RL"], rows)
@@ -272,6 +294,7 @@ MEASURED = {
 _TABLES = {
     "commits": _commits,
     "noise": _noise,
+    "judged": _judged,
     "sharpens": _sharpens,
     "mends": _mends,
     "pays": _pays,

@@ -23,7 +23,7 @@ SPAN = re.compile(r'(<span data-recorded="([^"]+)">)([^<]*)(</span>)')
 
 
 def record(path: Path) -> dict:
-    """Make every demonstration and write them to `path`, with what is needed to make them again (about three minutes).
+    """Make every demonstration and write them to `path`, with what is needed to make them again (three to four minutes).
 
     Raises `CRSError` when the code is not committed.
     """
@@ -99,8 +99,8 @@ def numbers(made: dict) -> dict[str, str]:
     out = {
         "thoughts": f"{len(thoughts()):,}",
         "asked": f"{ASKED:g}",
-        "filled": f"{FILLED:g}",
-        "both words kept": f"{(1 - FILLED) ** 2:.2f}",
+        "kept": f"{1 - FILLED:g}",
+        "perfect greedy": f"{truth()[TWO_TASTES, 0] * (1 - FILLED) ** 3:.3f}",
         **{f"taste {k}": f"{TASTE[TWO_TASTES].ravel()[i]:.2f}" for k, i in _LAMPS.items()},
         **{f"click {k}": f"{truth()[TWO_TASTES, i]:.3f}" for k, i in _LAMPS.items()},
         **{f"prior of a perfect student, bias {b:g}": f"{demonstrations.ideal_prior(b):.3f}" for b in (0.0, 1.0)},
@@ -118,6 +118,9 @@ def numbers(made: dict) -> dict[str, str]:
                 out[f"{key} {when} the loop, bias {bias}"] = mean(s[when] for s in seeds.values())
         for price, seeds in made["pays"].items():
             out[f"{key} at price {price}"] = mean(seeds.values())
+        for bias, of_bias in made["judged"].items():
+            for judge, seeds in of_bias.items():
+                out[f"{key} by {judge}, bias {bias}"] = mean(seeds.values())
         for stage, state in made["stages"].items():
             out[f"{key} at the end of {stage}"] = mean([state])
     for when in ("before", "after"):

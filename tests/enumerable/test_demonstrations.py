@@ -53,6 +53,7 @@ def test_a_biased_teacher_says_its_prior_more_often():
     loop = {"rl": 2, "consolidate": 2, "rounds": 1, "only_wrong": True}
     found = {"commits": shown.commits((0,)), "noise": shown.noise((0,)), "sharpens": shown.sharpens((0,), 5)}
     found |= {"mends": shown.mends((0,), (0.0,), loop), "pays": shown.pays((0,)), "stages": shown.stages()}
+    found["judged"] = shown.judged((0,), (0.5,))
     tables = shown.tables(found)
     assert set(tables) == {f"enumerable-{k}" for k in found}
     assert all(text.count("| ---") for text in tables.values())
