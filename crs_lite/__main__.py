@@ -95,7 +95,7 @@ def parser() -> argparse.ArgumentParser:
     ledger.add_argument("--write", action="store_true", help="write the table into README.md and book/ledger.md")
 
     shop = sub.add_parser("enumerable", help="the shop that is small enough to sum over: what it shows, as tables")
-    shop.add_argument("--record", action="store_true", help="make the results file anew: three to four minutes")
+    shop.add_argument("--record", action="store_true", help="make the results file anew: two to five minutes")
     shop.add_argument("--write", action="store_true", help="write its numbers into book/enumerable-shop.md")
 
     results = sub.add_parser("results", help="print the table of a results file")
@@ -253,7 +253,7 @@ def _enumerable(args) -> int:
     from crs_lite.study import enumerated, results
 
     made = enumerated.record(paths.ENUMERABLE) if args.record else results.load(paths.ENUMERABLE)
-    print("\n".join(enumerated.tables(made).values()))
+    print("\n".join(enumerated.tables(made).values()).replace("&nbsp;", " "))
     if args.write:
         enumerated.write_page(paths.BOOK / "enumerable-shop.md", made)
     return 0

@@ -2,7 +2,7 @@
 // lines differ in dash as well as in colour.
 "use strict";
 (() => {
-  const WIDTH = 420, HEIGHT = 210, LEFT = 40, RIGHT = 8, TOP = 16, BOTTOM = 24;
+  const WIDTH = 420, HEIGHT = 210, LEFT = 44, RIGHT = 8, TOP = 16, BOTTOM = 24;
   const DASHES = ["", "7 3", "2 3"];
   let count = 0;
 

@@ -216,6 +216,7 @@
   $("form").onchange = changed;
   $("form").onsubmit = (event) => {
     event.preventDefault();
+    if (running && document.activeElement === $("seed")) return; // Enter there: a changed seed has begun another run
     if (running) pause();
     else go();
   };

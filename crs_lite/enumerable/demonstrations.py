@@ -167,7 +167,7 @@ def stages(settings: Settings | None = None) -> dict:
 
 
 def everything() -> dict:
-    """All of it, for the results file (three to four minutes on one core)."""
+    """All of it, for the results file (two to five minutes on one core)."""
     four = {"commits": commits(), "noise": noise(), "sharpens": sharpens(), "mends": mends()}
     return four | {"judged": judged(), "pays": pays(), "stages": stages()}
 
@@ -188,7 +188,7 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 def _span(values: list[float], digits: int = 3) -> str:
     """Mean over the seeds, and the range."""
     low, mean, high = (f"{f(values):.{digits}f}" for f in (min, np.mean, max))
-    return f"{mean} ({low} to {high})"
+    return f"{mean} ({low}&nbsp;to&nbsp;{high})"
 
 
 def _commits(found: dict) -> str:

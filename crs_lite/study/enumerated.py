@@ -23,7 +23,7 @@ SPAN = re.compile(r'(<span data-recorded="([^"]+)">)([^<]*)(</span>)')
 
 
 def record(path: Path) -> dict:
-    """Make every demonstration and write them to `path`, with what is needed to make them again (three to four minutes).
+    """Make every demonstration and write them to `path`, with what is needed to make them again (two to five minutes).
 
     Raises `CRSError` when the code is not committed.
     """
@@ -85,13 +85,15 @@ def _by_hand(made: dict) -> str:
     wanted, weights = truth()[TWO_TASTES], R.rank_weights(exact.PLACES)
     number = {name(i): i for i in range(len(wanted))}
     columns = {s: [number[item] for item, _ in made["commits"]["lists"][s]] for s in ("one", "merged")}
-    lines = ["", "| place | weight | one thought lists | worth | all thoughts list | worth |", "|" + " --- |" * 6]
+    lines = ["", "| place | one thought lists | worth | all thoughts list | worth |", "|" + " --- |" * 5]
     for k, weight in enumerate(weights):
-        cells = [f"{name(of[k])} | {wanted[of[k]]:.3f} × {weight:.3f} = {wanted[of[k]] * weight:.3f}"
-                 for of in columns.values()]  # fmt: skip
-        lines.append(f"| {k + 1} | {weight:.3f} | {' | '.join(cells)} |")
-    sums = [f"| {exact.quality(np.array(of), wanted):.3f}" for of in columns.values()]
-    return "\n".join([*lines, f"| sum | | {' | '.join(sums)} |", "", ""])
+        cells = []
+        for of in columns.values():
+            product = f"{wanted[of[k]]:.3f} × {weight:.3f} = {wanted[of[k]] * weight:.3f}"
+            cells += [name(of[k]), product.replace(" ", "&nbsp;")]
+        lines.append(f"| {k + 1} | {' | '.join(cells)} |")
+    sums = [f"{exact.quality(np.array(of), wanted):.3f}" for of in columns.values()]
+    return "\n".join([*lines, f"| sum | | {' | | '.join(sums)} |", "", ""])
 
 
 def numbers(made: dict) -> dict[str, str]:
