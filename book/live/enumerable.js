@@ -210,6 +210,11 @@
     return { prob, ofBag, items, merged, greedy: greedyThought(theta, c) };
   }
 
+  // What a bag states (each facet once), how many of its words are fillers, whether it names the teacher's prior.
+  const STATED = BAGS.map((bag) => [...new Set(bag)].filter((w) => w < FACETS));
+  const FILLED_IN = BAGS.map((bag) => bag.filter((w) => w >= FACETS).length);
+  const NAMES_PRIOR = BAGS.map((bag) => PRIOR.every((w) => bag.includes(w)));
+
   function measure(theta) {
     const total = { one: 0, thought: 0, merged: 0, direct: 0, entropy: 0, true_words: 0, fillers: 0, prior: 0 };
     for (let c = 0; c < N_CONTEXTS; c++) {
@@ -219,12 +224,11 @@
       const ofBag = s.items.map((p) => quality(best(p), wanted));
       let stated = 0, right = 0, words = 0, fillers = 0, prior = 0, thought = 0;
       BAGS.forEach((bag, b) => {
-        const said = [...new Set(bag)].filter((w) => w < FACETS);
-        stated += s.ofBag[b] * said.length;
-        right += s.ofBag[b] * said.reduce((sum, w) => sum + isTrue[w], 0);
+        stated += s.ofBag[b] * STATED[b].length;
+        for (const w of STATED[b]) right += s.ofBag[b] * isTrue[w];
         words += s.ofBag[b] * bag.length;
-        fillers += s.ofBag[b] * bag.filter((w) => w >= FACETS).length;
-        if (PRIOR.every((w) => bag.includes(w))) prior += s.ofBag[b];
+        fillers += s.ofBag[b] * FILLED_IN[b];
+        if (NAMES_PRIOR[b]) prior += s.ofBag[b];
         thought += s.ofBag[b] * ofBag[b];
       });
       total.one += ofBag[bagOf(s.greedy)];

@@ -2,7 +2,7 @@
 // stays awake, and what it has come to is summed up exactly after each.
 "use strict";
 (() => {
-  const S = EnumerableShop, Chart = ShopChart;
+  const S = EnumerableShop, Chart = EnumerableChart;
   const $ = (name) => document.getElementById(`shop-${name}`);
   const STRIDE = 5; // steps between two looks
   const LOOP = { rl: 150, consolidate: 100, rounds: 3, only_wrong: true };

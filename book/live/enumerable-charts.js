@@ -91,5 +91,5 @@
     }
   }
 
-  globalThis.ShopChart = Chart;
+  globalThis.EnumerableChart = Chart;
 })();
