@@ -20,13 +20,17 @@
       this.keys = Object.keys(this.series);
       this.legend = Object.assign(document.createElement("div"), { className: "shop-legend" });
       this.values = {};
+      const entry = (title, value, line) => {
+        const made = document.createElement("span"), sample = svg("svg", { width: 26, height: 10, "aria-hidden": "true" });
+        sample.append(svg("line", { x1: 0, x2: 26, y1: 5, y2: 5, ...line }));
+        made.append(sample, ` ${title} `, value);
+        this.legend.append(made);
+      };
       this.keys.forEach((key, n) => {
-        const entry = document.createElement("span"), sample = svg("svg", { width: 26, height: 10, "aria-hidden": "true" });
-        sample.append(svg("line", { x1: 0, x2: 26, y1: 5, y2: 5, class: `shop-line shop-line-${n}`, "stroke-dasharray": DASHES[n] }));
         this.values[key] = document.createElement("b");
-        entry.append(sample, ` ${this.series[key]} `, this.values[key]);
-        this.legend.append(entry);
+        entry(this.series[key], this.values[key], { class: `shop-line shop-line-${n}`, "stroke-dasharray": DASHES[n] });
       });
+      if (this.reference) entry(this.reference.title, this.format(this.reference.value), { class: "shop-reference" });
       this.plot = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" });
       figure.append(this.legend, this.plot);
       this.clip = `shop-clip-${++count}`;
@@ -56,14 +60,13 @@
         if (from) this.plot.append(svg("line", { x1: this.x(from), x2: this.x(from), y1: TOP, y2: HEIGHT - BOTTOM, class: "shop-stage" }));
         if (this.x(from) < free) continue;
         this.plot.append(svg("text", { x: this.x(from) + 3, y: TOP - 5 }, title));
-        free = this.x(from) + 3 + 8 * title.length;
+        free = this.x(from) + 5 + 8 * title.length;
       }
       this.plot.append(svg("text", { x: LEFT, y: HEIGHT - 6 }, "0"),
         svg("text", { x: WIDTH - RIGHT, y: HEIGHT - 6, "text-anchor": "end" }, `${steps} steps`));
       if (this.reference) {
         const y = this.y(this.reference.value);
-        this.plot.append(svg("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y, y2: y, class: "shop-reference" }),
-          svg("text", { x: WIDTH - RIGHT, y: y - 4, "text-anchor": "end" }, this.reference.title));
+        this.plot.append(svg("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y, y2: y, class: "shop-reference" }));
       }
       this.lines = svg("g", { "clip-path": `url(#${this.clip})` });
       this.plot.append(this.lines);

@@ -152,7 +152,7 @@
   const charts = {
     quality: new Chart($("quality"), {
       series: { merged: "all thoughts", one: "one thought", direct: "no thought" }, low: 0.3, high: 0.65,
-      ticks: [0.3, 0.4, 0.5, 0.6], reference: { title: `ceiling ${S.ceiling().toFixed(3)}`, value: S.ceiling() },
+      ticks: [0.3, 0.4, 0.5, 0.6], reference: { title: "ceiling", value: S.ceiling() },
     }),
     entropy: new Chart($("entropy"), {
       series: { entropy: "variety" }, low: 0, high: 11, ticks: [0, 2, 4, 6, 8, 10], format: (v) => `${v.toFixed(1)} bits`,
