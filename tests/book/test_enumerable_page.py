@@ -63,7 +63,9 @@ def visit(chromium, page):
 
 def wait(tab) -> str:
     """Until the run has ended: what the page says then."""
-    tab.wait_for_function("document.getElementById('shop-status').textContent.startsWith('Done')")
+    tab.wait_for_function(
+        "document.getElementById('shop-status').textContent.startsWith('Done')", timeout=60_000
+    )  # milliseconds
     return tab.inner_text("#shop-status")
 
 
