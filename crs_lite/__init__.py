@@ -90,6 +90,7 @@ a run
         recorded            rows: one file a finished arm, with the commit it was made from
         comparison          paired differences, intervals, the rule for a verdict
         results             results files and their tables
+        enumerated          the enumerable shop's results file, and what its page tells from it
         ceilings            regenerate a shop and measure its ceilings
         stock               the stock way to decode and update, for comparison
         bench               ours against stock: seconds and ratios

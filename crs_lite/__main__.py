@@ -22,6 +22,7 @@ EXAMPLES = """examples:
   accelerate launch --num_processes 2 -m crs_lite run   on two GPUs: training shared by two processes
   python -m crs_lite experiment arms --seeds 5 --jobs 2 R-GRPO against GRPO; finished rows are kept
   python -m crs_lite ledger                             claim by claim: verdict, effect, interval, command
+  python -m crs_lite enumerable --record --write        the shop that is small enough to sum over, and its page
   python -m crs_lite bench beam step                    ours against the stock libraries
   python -m crs_lite results runs/marketplace-laptop-0/results.json
   python -m crs_lite book --profile smoke               execute every notebook, build the pages
@@ -93,6 +94,10 @@ def parser() -> argparse.ArgumentParser:
         "--rows", type=Path, default=paths.EVIDENCE, help="folder of recorded rows (default: the book's)"
     )
     ledger.add_argument("--write", action="store_true", help="write the table into README.md and book/ledger.md")
+
+    shop = sub.add_parser("enumerable", help="the shop that is small enough to sum over: what it shows, as tables")
+    shop.add_argument("--record", action="store_true", help="make the results file anew: two to five minutes")
+    shop.add_argument("--write", action="store_true", help="write its numbers into book/enumerable-shop.md")
 
     results = sub.add_parser("results", help="print the table of a results file")
     results.add_argument("--index", action="store_true", help="the recorded rows of every experiment at a glance")
@@ -246,6 +251,16 @@ def _ledger(args) -> int:
     if args.write:
         for path in (paths.ROOT / "README.md", paths.BOOK / "ledger.md"):
             results.put_block(path, table, "ledger")
+    return 0
+
+
+def _enumerable(args) -> int:
+    from crs_lite.study import enumerated, results
+
+    made = enumerated.record(paths.ENUMERABLE) if args.record else results.load(paths.ENUMERABLE)
+    print("\n".join(enumerated.tables(made).values()).replace("&nbsp;", " "))
+    if args.write:
+        enumerated.write_page(paths.BOOK / "enumerable-shop.md", made)
     return 0
 
 

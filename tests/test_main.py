@@ -9,6 +9,7 @@ import pytest
 import real_logs
 import toy
 
+from crs_lite import paths
 from crs_lite.__main__ import main
 from crs_lite.paths import ROOT
 from crs_lite.profiles import get_profile
@@ -75,6 +76,16 @@ def test_damaged_results_file(capsys, tmp_path):
 @pytest.mark.parametrize("argv", [["results", "nowhere.json"], ["book", "--profile", "moon"]])
 def test_other_wrong_words(capsys, argv):
     one_sentence(capsys, argv)
+
+
+def test_the_tables_of_the_enumerable_shop(capsys, tmp_path, monkeypatch):
+    assert main(["enumerable"]) == 0
+    text = capsys.readouterr().out
+    assert (
+        "| NDCG@6, all contexts |" in text and "python -m crs_lite enumerable --record" in text and "&nbsp;" not in text
+    )
+    monkeypatch.setattr(paths, "ENUMERABLE", tmp_path / "gone.json")
+    assert "gone.json" in one_sentence(capsys, ["enumerable"])
 
 
 @pytest.mark.slow

@@ -210,6 +210,11 @@
     return { prob, ofBag, items, merged, greedy: greedyThought(theta, c) };
   }
 
+  // What a bag states (each facet once), how many of its words are fillers, whether it names the teacher's prior.
+  const STATED = BAGS.map((bag) => [...new Set(bag)].filter((w) => w < FACETS));
+  const FILLED_IN = BAGS.map((bag) => bag.filter((w) => w >= FACETS).length);
+  const NAMES_PRIOR = BAGS.map((bag) => PRIOR.every((w) => bag.includes(w)));
+
   function measure(theta) {
     const total = { one: 0, thought: 0, merged: 0, direct: 0, entropy: 0, true_words: 0, fillers: 0, prior: 0 };
     for (let c = 0; c < N_CONTEXTS; c++) {
@@ -219,12 +224,11 @@
       const ofBag = s.items.map((p) => quality(best(p), wanted));
       let stated = 0, right = 0, words = 0, fillers = 0, prior = 0, thought = 0;
       BAGS.forEach((bag, b) => {
-        const said = [...new Set(bag)].filter((w) => w < FACETS);
-        stated += s.ofBag[b] * said.length;
-        right += s.ofBag[b] * said.reduce((sum, w) => sum + isTrue[w], 0);
+        stated += s.ofBag[b] * STATED[b].length;
+        for (const w of STATED[b]) right += s.ofBag[b] * isTrue[w];
         words += s.ofBag[b] * bag.length;
-        fillers += s.ofBag[b] * bag.filter((w) => w >= FACETS).length;
-        if (PRIOR.every((w) => bag.includes(w))) prior += s.ofBag[b];
+        fillers += s.ofBag[b] * FILLED_IN[b];
+        if (NAMES_PRIOR[b]) prior += s.ofBag[b];
         thought += s.ofBag[b] * ofBag[b];
       });
       total.one += ofBag[bagOf(s.greedy)];
@@ -245,13 +249,19 @@
   // -- training (training.py) -----------------------------------------------------------------------------------
   const DEFAULTS = {
     seed: 0, bias: 0, align: 150, distil: 200, rl: 300, consolidate: 0, rounds: 1, only_wrong: false, judge: "list",
-    credit: 0, batch: 16, group: 8, temperature: 1, kl: 0.02, lr: 8, rl_lr: 8,
+    credit: 0, facts: 0, batch: 16, group: 8, temperature: 1, kl: 0.02, lr: 8, rl_lr: 8,
   };
 
   function advantages(reward) {
     const mean = reward.reduce((a, b) => a + b, 0) / reward.length;
     const std = Math.sqrt(reward.reduce((a, r) => a + (r - mean) ** 2, 0) / (reward.length - 1));
     return std > 1e-8 ? reward.map((r) => (r - mean) / (std + 1e-4)) : null; // null: a silent group
+  }
+
+  // Of the facets that a thought states: how many are the item's, less how many are not.
+  function trueFacts(thought, item) {
+    const stated = [...new Set(thought)].filter((w) => w < FACETS);
+    return stated.reduce((sum, w) => sum + (TOKENS[item].includes(w) ? 1 : -1), 0);
   }
 
   class Trainer {
@@ -390,7 +400,8 @@
         for (let g = 0; g < s.group; g++) {
           const thought = this.think(cumulative(c)), item = drawn ? this.drawItem(c, thought) : -1;
           group.push([thought, item]);
-          reward.push(listWorth(drawn ? [item] : this.listOf(this.theta, c, thought), target, s.judge, s.credit));
+          const ofList = listWorth(drawn ? [item] : this.listOf(this.theta, c, thought), target, s.judge, s.credit);
+          reward.push(ofList + s.facts * trueFacts(thought, target));
         }
         total += reward.reduce((a, b) => a + b, 0);
         const advantage = advantages(reward);
@@ -414,6 +425,6 @@
 
   globalThis.EnumerableShop = {
     WORDS, CONTEXTS, TOKENS, TRUTH, THOUGHTS, BAG_OF, DEFAULTS, N_PARAMETERS, Generator, Trainer, name, say, best, quality,
-    sums, measure, ceiling, bagOf, listWorth, greedyThought,
+    sums, measure, ceiling, bagOf, listWorth, greedyThought, BAGS, PATHS, CHOICES, wordProbs,
   };
 })();

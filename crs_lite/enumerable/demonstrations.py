@@ -1,4 +1,4 @@
-"""The four things the enumerable shop shows, as plain numbers; and the tables a page prints from them."""
+"""What the enumerable shop shows, as plain numbers; and the tables a page prints from them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ LONG = 1200  # steps of RL that show where it goes
 TARGETS = (0, 7, 2)  # in the context of two tastes: the likelier, the other, and a rare click
 BIASES = (0.0, 0.5, 1.0)
 NOISY = 0.5
+PAY = 0.3  # for a true fact, where facts are paid for
 PRIOR_ITEM = "lamp Alba dark"  # what the teacher's prior thought says where a lamp is asked for
 ARMS = {"list": "whole list (R-GRPO)", "first": "first place of it", "drawn": "one drawn ID (GRPO)"}
 
@@ -86,17 +87,29 @@ def noise(seeds: tuple[int, ...] = SEEDS, biases: tuple[float, ...] = BIASES, gr
     return {"context": CONTEXTS[TWO_TASTES], "bias": NOISY, "group": group, "luck": luck, "targets": targets}
 
 
+def judged(seeds: tuple[int, ...] = SEEDS, biases: tuple[float, ...] = BIASES[:2]) -> dict:
+    """What a run comes to by each judge: bias -> judge -> seed -> `exact.measure` at its end."""
+    return {
+        f"{bias:g}": {
+            judge: {str(s): exact.measure(trained(Settings(seed=s, bias=bias, judge=judge))) for s in seeds}
+            for judge in ARMS
+        }
+        for bias in biases
+    }
+
+
 def sharpens(seeds: tuple[int, ...] = SEEDS, steps: int = LONG) -> dict:
-    """RL sharpens and loses variety: seed -> `before`, `after`: `exact.measure`, and the greedy `thought` in the
-    context of two tastes."""
+    """RL sharpens and loses variety: seed -> `before`, `after`: `exact.measure`, and in the context of two tastes the
+    greedy `thought` and what its list is worth, `here`."""
     out = {}
     for seed in seeds:
         trainer = Trainer(Settings(seed=seed, rl=steps))
         states = {}
         for when, until in (("before", len(trainer.plan) - steps), ("after", None)):
             list(trainer.run(until))
-            said = thoughts()[exact.sums(trainer.policy, TWO_TASTES).greedy]
-            states[when] = exact.measure(trainer.policy) | {"thought": say(said)}
+            s = exact.sums(trainer.policy, TWO_TASTES)
+            here = float(exact.quality(s.lists[s.greedy], truth()[TWO_TASTES]))
+            states[when] = exact.measure(trainer.policy) | {"thought": say(thoughts()[s.greedy]), "here": here}
         out[str(seed)] = states
     return out
 
@@ -108,14 +121,18 @@ def ideal_prior(bias: float) -> float:
     return float((truth() @ of_item).mean())
 
 
+def meant(policy: Policy) -> str:
+    """The item first in the list behind the teacher's prior thought, `PRIOR_ITEM`, in the context of two tastes."""
+    said = thoughts().index(tuple(WORDS.index(w) for w in PRIOR_ITEM.split()))
+    return name(int(exact.sums(policy, TWO_TASTES).lists[said, 0]))
+
+
 def mends(seeds: tuple[int, ...] = SEEDS, biases: tuple[float, ...] = BIASES, loop: dict | None = None) -> dict:
     """What three rounds of the loop make of a biased teacher's student: bias -> seed -> `before`, `after`.
 
-    Beside `exact.measure`: `meant`, the item first in the list behind the teacher's prior thought, `PRIOR_ITEM`, in
-    the context of two tastes.
+    Beside `exact.measure`: `meant`.
     """
     out: dict = {}
-    said = thoughts().index(tuple(WORDS.index(w) for w in PRIOR_ITEM.split()))
     for bias in biases:
         out[str(bias)] = {}
         for seed in seeds:
@@ -123,22 +140,43 @@ def mends(seeds: tuple[int, ...] = SEEDS, biases: tuple[float, ...] = BIASES, lo
             states = {}
             for when, until in (("before", trainer.settings.align + trainer.settings.distil), ("after", None)):
                 list(trainer.run(until))
-                first = int(exact.sums(trainer.policy, TWO_TASTES).lists[said, 0])
-                states[when] = exact.measure(trainer.policy) | {"meant": name(first)}
+                states[when] = exact.measure(trainer.policy) | {"meant": meant(trainer.policy)}
             out[str(bias)][str(seed)] = states
     return out
 
 
+def pays(seeds: tuple[int, ...] = SEEDS, prices: tuple[float, ...] = (0.0, PAY)) -> dict:
+    """RL that also pays for true facts, after a wholly biased teacher: price -> seed -> `exact.measure` at the end, and
+    `meant` as in `mends`."""
+    out: dict = {}
+    for price in prices:
+        policies = {str(seed): trained(Settings(seed=seed, bias=1.0, facts=price)) for seed in seeds}
+        out[f"{price:g}"] = {seed: exact.measure(p) | {"meant": meant(p)} for seed, p in policies.items()}
+    return out
+
+
+def stages(settings: Settings | None = None) -> dict:
+    """One run, as the page makes it when nothing is changed: stage -> `exact.measure` at its end."""
+    trainer = Trainer(settings or Settings())
+    ends = {stage: n + 1 for n, stage in enumerate(trainer.plan)}  # of a stage that comes again: the last
+    out = {}
+    for stage, end in ends.items():
+        list(trainer.run(end))
+        out[stage] = exact.measure(trainer.policy)
+    return out
+
+
 def everything() -> dict:
-    """All four, for the results file (about three minutes on one core)."""
-    return {"commits": commits(), "noise": noise(), "sharpens": sharpens(), "mends": mends()}
+    """All of it, for the results file (two to five minutes on one core)."""
+    four = {"commits": commits(), "noise": noise(), "sharpens": sharpens(), "mends": mends()}
+    return four | {"judged": judged(), "pays": pays(), "stages": stages()}
 
 
 # -- tables ---------------------------------------------------------------------------------------------------------
 
 
 def tables(found: dict) -> dict[str, str]:
-    """The results as Markdown: one table for each of the four."""
+    """The results as Markdown: one table for each demonstration."""
     return {f"enumerable-{k}": _TABLES[k](found[k]) for k in _TABLES}
 
 
@@ -150,7 +188,7 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 def _span(values: list[float], digits: int = 3) -> str:
     """Mean over the seeds, and the range."""
     low, mean, high = (f"{f(values):.{digits}f}" for f in (min, np.mean, max))
-    return f"{mean} ({low} to {high})"
+    return f"{mean} ({low}&nbsp;to&nbsp;{high})"
 
 
 def _commits(found: dict) -> str:
@@ -181,6 +219,16 @@ def _noise(found: dict) -> str:
     return head + _table([f"groups of {found['group']} needed (silent)", *titles], rows)
 
 
+def _judged(found: dict) -> str:
+    lines = {"one": "NDCG@6, one thought", "merged": "NDCG@6, all thoughts", "entropy": "variety of thoughts, bits"}
+    rows = [
+        [title, bias, *(_span([m[key] for m in of_judge.values()]) for of_judge in found[bias].values())]
+        for key, title in lines.items()
+        for bias in found
+    ]
+    return _table(["after RL", "bias", *ARMS.values()], rows)
+
+
 def _sharpens(found: dict) -> str:
     lines = {
         "entropy": "variety of thoughts, bits",
@@ -191,7 +239,7 @@ def _sharpens(found: dict) -> str:
     }
     rows = [[t, *(_span([s[when][k] for s in found.values()]) for when in _WHEN)] for k, t in lines.items()]
     rows += [
-        [f"two tastes, greedy thought, seed {seed}", *(f"*{s[when]['thought']}*" for when in _WHEN)]
+        [f"two tastes, seed {seed}", *(f"*{s[when]['thought']}*: {s[when]['here']:.3f}" for when in _WHEN)]
         for seed, s in found.items()
     ]
     return _table(["", "distilled", f"after {LONG:,} steps of RL"], rows)
@@ -212,5 +260,43 @@ def _mends(found: dict) -> str:
     return _table(["", "", *(f"bias {float(b):g}" for b in found)], rows)
 
 
+def _pays(found: dict) -> str:
+    lines = {
+        "one": "NDCG@6, one thought",
+        "merged": "NDCG@6, all thoughts",
+        "true_words": "stated facets that are true",
+        "prior": "thoughts that say Alba and dark",
+        "fillers": "words that are fillers",
+    }
+    rows = [[t, *(_span([m[k] for m in seeds.values()]) for seeds in found.values())] for k, t in lines.items()]
+    other = [sum(m["meant"] != PRIOR_ITEM for m in seeds.values()) for seeds in found.values()]
+    of = [f"in {n} of {len(seeds)} runs" for n, seeds in zip(other, found.values(), strict=True)]
+    rows.append([f"*{PRIOR_ITEM}* lists something else first", *of])
+    return _table(["after RL, bias 1", *(f"a true fact earns {price}" for price in found)], rows)
+
+
+def _stages(found: dict) -> str:
+    titles = {"align": "aligned", "distil": "distilled", "rl": "after RL"}
+    rows = [[title, *(f"{found[stage][k]:.3f}" for stage in titles)] for k, title in MEASURED.items()]
+    return _table(["", *titles.values()], rows)
+
+
 _WHEN = {"before": "distilled", "after": "after 3 rounds"}
-_TABLES = {"commits": _commits, "noise": _noise, "sharpens": _sharpens, "mends": _mends}
+MEASURED = {
+    "one": "NDCG@6, one greedy thought",
+    "merged": "NDCG@6, all thoughts merged",
+    "direct": "NDCG@6, no thought",
+    "entropy": "variety of thoughts, bits",
+    "true_words": "stated facets that are true",
+    "fillers": "words that are fillers",
+    "prior": "thoughts that say Alba and dark",
+}
+_TABLES = {
+    "commits": _commits,
+    "noise": _noise,
+    "judged": _judged,
+    "sharpens": _sharpens,
+    "mends": _mends,
+    "pays": _pays,
+    "stages": _stages,
+}

@@ -41,6 +41,7 @@ class Settings:
     only_wrong: bool = False  # explore only requests that the round's start gets wrong
     judge: exact.Judge = "list"
     credit: float = 0.0  # what two shared ID tokens earn (one: a third of it); "list" only
+    facts: float = 0.0  # what each stated facet that is true of the clicked item earns, and each other one costs
     batch: int = 16
     group: int = 8
     temperature: float = 1.0
@@ -52,6 +53,12 @@ class Settings:
         """The stage of every step."""
         of_round = ["rl"] * self.rl + ["consolidate"] * self.consolidate
         return ["align"] * self.align + ["distil"] * self.distil + of_round * self.rounds
+
+
+def true_facts(thought: Sequence[int], item: int) -> int:
+    """Of the facets that a thought states: how many are the item's, less how many are not."""
+    stated = {word for word in thought if word < sum(SIZES)}
+    return 2 * len(stated & set(TOKENS[item].tolist())) - len(stated)
 
 
 class Trainer:
@@ -195,7 +202,8 @@ class Trainer:
                 item = self._draw_item(c, thought) if drawn else -1
                 listed = np.array([item]) if drawn else self._list(self.policy, c, thought)
                 group.append((thought, item))
-                reward.append(float(exact.list_worth(listed, target, s.judge, s.credit)))
+                of_list = float(exact.list_worth(listed, target, s.judge, s.credit))
+                reward.append(of_list + s.facts * true_facts(thought, target))
             advantage, informative = R.group_advantage(np.array([reward]))
             rewards += reward
             silent += not informative[0]

@@ -63,7 +63,11 @@ def render(root: Path, out: Path, executed: dict[str, Path] | None = None) -> Pa
         shutil.copy2(root / name, src)
     for chapter, path in (executed or {}).items():
         nbformat.write(with_banner(nbformat.read(path, as_version=4)), src / f"{chapter}.ipynb")
-    live_files = _live(src / "book" / "live")
+    live = src / "book" / "live"
+    if (src / "book" / "try-it.md").exists():
+        from crs_lite.site.live import write  # loads the model, which takes seconds
+
+        write(live)
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(src)]
     command += ["--path-output", str(out), "-W", "-n", "--keep-going"]
     log = out / "render.log"
@@ -74,16 +78,15 @@ def render(root: Path, out: Path, executed: dict[str, Path] | None = None) -> Pa
         faults = re.findall(r"^.*(?:WARNING|ERROR|Error): .*$", text, re.M) or text.strip().splitlines()[-1:]
         raise CRSError(f"the pages were not rendered: {faults[0].replace(f'{src}{os.sep}', '')} (more in {log}).")
     (out / "_build" / "html").rename(html)
-    for path in live_files:  # not through `_static`, whose scripts every page would load
-        (html / "book" / "live").mkdir(exist_ok=True)
-        shutil.copy2(path, html / "book" / "live")
+    _add_live(live, html / "book")
     return html / "index.html"
 
 
-def _live(folder: Path) -> list[Path]:
-    """What the page "Try it" needs beside it, if this book has that page."""
-    if not folder.exists():
-        return []
-    from crs_lite.site import live  # loads the model, which takes seconds
-
-    return live.write(folder)
+def _add_live(folder: Path, pages: Path) -> None:
+    """Put beside the pages what they load from `live/`: not through `_static`, whose scripts every page would load."""
+    for page in sorted(pages.glob("*.html")):
+        for name in re.findall(r'(?:src|href)="live/([\w.-]+)"', page.read_text(encoding="utf-8")):
+            if not (folder / name).exists():
+                raise CRSError(f"{page.stem}: loads live/{name}, which is not in book/live; add it or drop the line.")
+            (pages / "live").mkdir(exist_ok=True)
+            shutil.copy2(folder / name, pages / "live")

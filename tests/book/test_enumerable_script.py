@@ -42,7 +42,7 @@ SHORT = {"align": 40, "distil": 40, "rl": 20}
         SHORT | {"seed": 7, "bias": 0.5, "judge": "drawn", "group": 4, "temperature": 1.3, "kl": 0.2},
         SHORT
         | {"seed": 3, "judge": "first", "credit": 0.0, "rounds": 2, "consolidate": 10, "only_wrong": True, "bias": 1.0},
-        SHORT | {"seed": 5, "judge": "list", "credit": 0.03, "batch": 4},
+        SHORT | {"seed": 5, "judge": "list", "credit": 0.03, "facts": 0.15, "batch": 4},
     ],
     ids=["as it comes", "drawn", "loop", "credit"],
 )

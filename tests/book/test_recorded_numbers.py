@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 
 from crs_lite.chapters import lesson
+from crs_lite.enumerable import demonstrations
 from crs_lite.marketplace import FROZEN_SHA256
 from crs_lite.paths import BENCH as BENCH_FILE
-from crs_lite.paths import BOOK, EVIDENCE, QUICKSTART, ROOT
+from crs_lite.paths import BOOK, ENUMERABLE, EVIDENCE, QUICKSTART, ROOT
 from crs_lite.site import build
-from crs_lite.study import ledger, results
+from crs_lite.study import enumerated, ledger, results
 
 RECORDED = results.load(QUICKSTART)
 
@@ -111,3 +112,59 @@ def test_pages_show_the_ledger_of_the_recorded_rows():
     for path in (ROOT / "README.md", ROOT / "book" / "ledger.md"):
         text = path.read_text(encoding="utf-8")
         assert text == results.with_block(text, table, "ledger"), "run: python -m crs_lite ledger --write"
+
+
+SHOP = results.load(ENUMERABLE)
+SHOP_PAGE = (BOOK / "enumerable-shop.md").read_text(encoding="utf-8")
+
+
+def test_the_page_of_the_enumerable_shop_says_what_is_recorded_and_no_other_number():
+    assert SHOP_PAGE == enumerated.page(SHOP_PAGE, SHOP), "run: python -m crs_lite enumerable --write"
+    prose = re.sub(r"<!-- (enumerable-\w+):begin -->.*?<!-- \1:end -->", "", SHOP_PAGE, flags=re.S)
+    prose = re.sub(
+        r"<[^>]+></span>|<span data-recorded[^>]+>[^<]*</span>|\$\$.*?\$\$|\$.*?\$|`.*?`", "", prose, flags=re.S
+    )
+    assert not re.findall(r"\d+\.\d+|\d+ ?%", prose)
+
+
+def test_what_the_enumerable_shop_recorded_is_what_it_computes():
+    assert set(SHOP) >= {"command", "commit", "versions", "hardware", "date", "minutes"}
+    now = demonstrations.stages()
+    for stage, state in now.items():
+        assert SHOP["stages"][stage] == pytest.approx(state, abs=1e-9), "run: python -m crs_lite enumerable --record"
+
+
+def test_what_the_page_of_the_enumerable_shop_says_in_words_is_so():
+    n = {name: float(text.replace(",", "")) for name, text in enumerated.numbers(SHOP).items()}
+    # one thought commits
+    assert SHOP["commits"]["thought"] == "lamp Alba plain" and n["worth of merged"] == n["worth of truth"]
+    places = [item for item, _ in SHOP["commits"]["lists"]["one"]]
+    assert places[0] == "lamp Alba plain" and "lamp Brio bold" not in places
+    assert SHOP["commits"]["lists"]["merged"][1][0] == "lamp Brio bold"
+    assert n["average direct"] == pytest.approx(n["average merged"], abs=0.005)
+    # noise: two silences by hand, and who is the quietest judge
+    for judge in ("first", "drawn"):
+        value = SHOP["noise"]["targets"]["lamp Alba light"][judge]["value"]
+        assert n[f"silent {judge} rare"] == pytest.approx((1 - value) ** 8 + value**8, abs=0.005)
+    assert n["groups list rare"] < n["groups first rare"] < n["groups drawn rare"]
+    assert n["groups first plain"] < n["groups list plain"] < n["groups drawn plain"]
+    assert n["luck, bias 0.0"] < 0.2 and n["luck, bias 1.0"] > 0.5
+    assert n["one by list, bias 0"] > n["one by drawn, bias 0"]
+    assert n["one by list, bias 0.5"] < n["one by drawn, bias 0.5"]
+    assert all(n[f"entropy by list, bias {b}"] < n[f"entropy by drawn, bias {b}"] for b in ("0", "0.5"))
+    # RL sharpens
+    assert n["merging gains after long RL"] < n["merging gains before long RL"] / 2
+    assert 1.5 < n["fillers after long RL"] / n["fillers before long RL"] < 2.5
+    best = [
+        s["after"]["here"]
+        for s in SHOP["sharpens"].values()
+        if {"nice", "good", "new"} & {*s["after"]["thought"].split()}
+    ]
+    assert len(best) == 5 and sum(round(x, 3) == n["worth of merged"] for x in best) == 2
+    # the loop after a biased teacher, and pay for facts
+    assert n["merged before the loop, bias 1.0"] < n["direct before the loop, bias 1.0"]
+    assert n["merged after the loop, bias 1.0"] > n["direct after the loop, bias 1.0"]
+    assert n["direct after the loop, bias 1.0"] < n["direct before the loop, bias 1.0"]
+    meant = [s[when]["meant"] for s in SHOP["mends"]["1.0"].values() for when in ("before", "after")]
+    assert len(meant) == 10 and demonstrations.PRIOR_ITEM not in meant
+    assert n["fillers at price 0.3"] > n["fillers at price 0"] and n["one at price 0.3"] <= n["one at price 0"]

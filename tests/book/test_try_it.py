@@ -12,17 +12,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import sync_playwright
+from single_page import render_alone
 
 from crs_lite.baselines.popularity import Popularity
 from crs_lite.chapters import checkpoints
 from crs_lite.context import escape
 from crs_lite.decode import beam_search, force, plant
 from crs_lite.merging import merge
-from crs_lite.paths import BOOK, ROOT
+from crs_lite.paths import BOOK
 from crs_lite.ranker import CRSRanker
 from crs_lite.reasoning.facets import Parser, facet_values
 from crs_lite.site import live
-from crs_lite.site.render import render
 from crs_lite.trie import Trie
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow(minutes=1.5)]
@@ -44,20 +44,7 @@ def model():
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     """The page as it is rendered, in a book of its own: the pages it links to are empty here."""
-    root = tmp_path_factory.mktemp("book")
-    (root / "book").mkdir()
-    text = (BOOK / "try-it.md").read_text(encoding="utf-8")
-    linked = sorted(set(re.findall(r"\{doc\}`(?:[^`<]*<)?([\w-]+)>?`", text)))
-    for name in linked:
-        (root / "book" / f"{name}.md").write_text(f"# {name}\n")
-    chapters = "".join(f"  - file: book/{name}\n" for name in linked)
-    (root / "_toc.yml").write_text(f"format: jb-book\nroot: book/try-it\nchapters:\n{chapters}")
-    shutil.copy2(ROOT / "_config.yml", root)
-    for name in ("try-it.md", "references.bib"):
-        shutil.copy2(BOOK / name, root / "book")
-    for name in ("live", "_static"):
-        shutil.copytree(BOOK / name, root / "book" / name)
-    return render(root, root / "out").parent / "book" / "try-it.html"
+    return render_alone("try-it", tmp_path_factory.mktemp("book"))
 
 
 @pytest.fixture(scope="module")

@@ -66,3 +66,22 @@ def test_a_builder_that_fails_is_told_in_one_sentence_with_its_log(tmp_path, mon
         CRSError, match="^the pages were not rendered: book/one.ipynb:3: WARNING: odd .more in .*log.[.]$"
     ):
         render(root, tmp_path / "out")
+
+
+def test_what_a_page_loads_from_live_stands_beside_it_and_nothing_else_does(tmp_path):
+    import crs_lite.site.render as module
+
+    live, pages = tmp_path / "live", tmp_path / "pages"
+    for folder in (live, pages):
+        folder.mkdir()
+    for name in ("one.js", "one.css", "other.js"):
+        (live / name).write_text(name)
+    (pages / "still.html").write_text("<p>live/other.js</p>")
+    module._add_live(live, pages)
+    assert not (pages / "live").exists()
+    (pages / "moving.html").write_text('<link href="live/one.css"><script defer src="live/one.js"></script>')
+    module._add_live(live, pages)
+    assert sorted(path.name for path in (pages / "live").iterdir()) == ["one.css", "one.js"]
+    (pages / "wrong.html").write_text('<script src="live/two.js"></script>')
+    with pytest.raises(CRSError, match="wrong: loads live/two.js, which is not in book/live"):
+        module._add_live(live, pages)
