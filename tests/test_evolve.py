@@ -24,7 +24,7 @@ def test_requests_are_sorted_by_what_the_model_puts_first(toy_model):
     requests = codec.log.split("test")
     found = evolve.split(model, codec, requests, profile)
     assert sorted(found["right"] + found["wrong"]) == list(range(len(requests)))
-    own = CRSRanker("own", model, codec, "own", 6, progress=False).rank(requests, 10)[:, 0]
+    own = CRSRanker("own", model, codec, "own", 6, progress=False).rank(requests, 4)[:, 0]  # as wide as `split`
     assert found["right"] == [i for i, r in enumerate(requests) if own[i] == r.target]
     moved = [r.model_copy(update={"clicked": (int(first),)}) for r, first in zip(requests, own, strict=True)]
     assert evolve.split(model, codec, moved, profile)["wrong"] == []
