@@ -116,6 +116,7 @@ a run
         controls            rankers that lack one thing
         losses              how near the ceiling, and where the rest is lost
         ledger              every claim of the paper and its verdict
+        second              the same under the second protocol: lessons without hindsight, merged thoughts
 the book
     chapters/               what notebooks use
         lesson              running example, run box, headline, self-check

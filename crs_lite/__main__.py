@@ -91,9 +91,13 @@ def parser() -> argparse.ArgumentParser:
 
     ledger = sub.add_parser("ledger", help="every claim of the paper and what the recorded rows say of it")
     ledger.add_argument(
-        "--rows", type=Path, default=paths.EVIDENCE, help="folder of recorded rows (default: the book's)"
+        "--rows",
+        type=Path,
+        default=paths.EVIDENCE,
+        help="folder of rows under the first protocol (default: the book's)",
     )
-    ledger.add_argument("--write", action="store_true", help="write the table into README.md and book/ledger.md")
+    ledger.add_argument("--second", type=Path, default=paths.SECOND, help="the same under the second protocol")
+    ledger.add_argument("--write", action="store_true", help="write the tables into README.md and book/ledger.md")
 
     shop = sub.add_parser("enumerable", help="the shop that is small enough to sum over: what it shows, as tables")
     shop.add_argument("--record", action="store_true", help="make the results file anew: two to five minutes")
@@ -244,13 +248,14 @@ def _artifacts(args) -> int:
 
 
 def _ledger(args) -> int:
-    from crs_lite.study import ledger, results
+    from crs_lite.study import ledger, results, second
 
-    table = ledger.markdown(ledger.ledger(args.rows))
-    print(table)
+    first, newer = ledger.markdown(ledger.ledger(args.rows)), ledger.markdown(second.ledger(args.second))
+    print(f"Under the second protocol:\n\n{newer}\nUnder the first protocol:\n\n{first}")
     if args.write:
         for path in (paths.ROOT / "README.md", paths.BOOK / "ledger.md"):
-            results.put_block(path, table, "ledger")
+            results.put_block(path, newer, "ledger-2")
+        results.put_block(paths.BOOK / "ledger.md", first, "ledger")
     return 0
 
 

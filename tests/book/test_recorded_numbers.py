@@ -11,9 +11,9 @@ from crs_lite.chapters import lesson
 from crs_lite.enumerable import demonstrations
 from crs_lite.marketplace import FROZEN_SHA256
 from crs_lite.paths import BENCH as BENCH_FILE
-from crs_lite.paths import BOOK, ENUMERABLE, EVIDENCE, QUICKSTART, ROOT
+from crs_lite.paths import BOOK, ENUMERABLE, EVIDENCE, QUICKSTART, ROOT, SECOND
 from crs_lite.site import build
-from crs_lite.study import enumerated, ledger, results
+from crs_lite.study import enumerated, ledger, results, second
 
 RECORDED = results.load(QUICKSTART)
 
@@ -108,10 +108,13 @@ def test_no_measured_number_is_typed_into_the_prose_of_a_notebook():
 
 
 def test_pages_show_the_ledger_of_the_recorded_rows():
-    table = ledger.markdown(ledger.ledger(EVIDENCE))
-    for path in (ROOT / "README.md", ROOT / "book" / "ledger.md"):
+    newer, page = ledger.markdown(second.ledger(SECOND)), ROOT / "book" / "ledger.md"
+    for path in (ROOT / "README.md", page):
         text = path.read_text(encoding="utf-8")
-        assert text == results.with_block(text, table, "ledger"), "run: python -m crs_lite ledger --write"
+        assert text == results.with_block(text, newer, "ledger-2"), "run: python -m crs_lite ledger --write"
+    text = page.read_text(encoding="utf-8")
+    first = ledger.markdown(ledger.ledger(EVIDENCE))
+    assert text == results.with_block(text, first, "ledger"), "run: python -m crs_lite ledger --write"
 
 
 SHOP = results.load(ENUMERABLE)

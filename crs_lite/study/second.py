@@ -1,0 +1,246 @@
+"""The claims under the second protocol (`book/protocol-2.md`): the large log, lessons without hindsight, the counting
+model among the baselines; and what merging, RL and own guesses add (E1 to E4).
+
+C1 to C5, B1 and O1 are judged by one thought. "After two rounds" is here the end of the second R-GRPO stage: its
+consolidation was not run.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from crs_lite.study.comparison import Entry, difference, enough, hierarchical, judge, text
+from crs_lite.study.losses import GOAL
+from crs_lite.study.recorded import Row, Rows, gather, values
+
+EXPERIMENTS = ("levers", "answers", "thoughts", "explorers")
+# Arms without reasoning that train a language model, as rows of `answers` -> how prose calls them.
+ANSWERS = {
+    "direct-SFT": "direct SFT",
+    "aligned": "the aligned model",
+    "direct-forgetful": "direct, 16 contexts merged",
+    "direct-counted": "direct, counts in the prompt",
+}
+METRICS = ("HR@1", "NDCG@10", "utility")
+LAST = "rgrpo-round1-rl"
+
+Study = dict[str, Rows]
+Seeds = dict[int, Row]
+
+
+def rows_of(e: Study, experiment: str, name: str) -> Seeds:
+    """The rows of one system; {} where none is recorded."""
+    return e[experiment].get(name) or {}
+
+
+def _commands(e: Study, *names: str) -> list[str]:
+    """What made the rows of these experiments; S stands for the seed."""
+    made = (row["command"] for name in names for of in e[name].values() for row in of.values())
+    return sorted({re.sub(r"--seed \d+", "--seed S", command) for command in made})
+
+
+def counting(e: Study, like: Seeds) -> Seeds:
+    """The counting model, which has no seed, beside every seed of another system."""
+    row = rows_of(e, "answers", "counting").get(0)
+    return {seed: row for seed in like} if row else {}
+
+
+def best_answer(e: Study) -> str | None:
+    """The arm without reasoning, of those that train a language model, with the highest mean NDCG@10 on test. It can
+    only be harder to beat than one chosen on validation."""
+    means = {n: np.mean([values(r, "NDCG@10").mean() for r in of.values()]) for n in ANSWERS
+             if (of := rows_of(e, "answers", n))}  # fmt: skip
+    return max(means, key=means.get, default=None)
+
+
+def _compare(entry: Entry, label: str, a: Seeds, b: Seeds, metrics=METRICS, sign: int = 1, cold=False) -> str | None:
+    """Add the differences a - b to an entry; -> the verdict by the first metric, None without common seeds."""
+    found = [difference([a], [b], metric, cold) for metric in metrics]
+    if found[0] is None:
+        return None
+    entry.effects += [text(f"{label} {metric}", d) for metric, (d, _) in zip(metrics, found, strict=True)]
+    entry.seeds = min(entry.seeds or found[0][1], found[0][1])
+    entry.about = entry.about or next(iter(a.values()))
+    return judge(found[0][0], [d for d, _ in found[1:]], sign)
+
+
+def c1(e: Study) -> Entry:
+    """One thought against the strongest baseline, which is the counting model; the distilled start and the best
+    language model without reasoning stand beside it."""
+    entry = Entry("C1", "CRS beats the strongest baseline in HR@1", commands=_commands(e, "answers", "explorers"))
+    crs, start = rows_of(e, "explorers", LAST), rows_of(e, "thoughts", "start")
+    verdict = _compare(entry, "over the counting model:", crs, counting(e, crs))
+    best = best_answer(e)
+    if verdict is None or best is None:
+        return Entry(entry.id, entry.claim)
+    _compare(entry, f"over {ANSWERS[best]}:", crs, rows_of(e, "answers", best), METRICS[:2])
+    _compare(entry, "the start over the counting model:", start, counting(e, start), METRICS[:2])
+    for name in ("direct-SFT", best):
+        _compare(entry, f"the start over {ANSWERS[name]}:", start, rows_of(e, "answers", name), METRICS[:2])
+    return enough(entry, verdict)
+
+
+def c2(e: Study, cold: bool = False) -> Entry:
+    """After two rounds against the distilled start; with `cold`, C5."""
+    id, claim = ("C5", "cold-start users gain too") if cold else ("C2", "CRS beats its own distilled start in NDCG@10")
+    entry = Entry(id, claim, commands=_commands(e, "thoughts", "explorers"))
+    metrics = ("NDCG@10", "utility") if cold else ("NDCG@10", "HR@1", "utility")
+    a, b = rows_of(e, "explorers", LAST), rows_of(e, "thoughts", "start")
+    return enough(entry, _compare(entry, "after two rounds:", a, b, metrics, cold=cold))
+
+
+def c3(e: Study) -> Entry:
+    """R-GRPO against GRPO, in the first round and in the second."""
+    entry = Entry("C3", "R-GRPO beats GRPO in HR@1 at every iteration", commands=_commands(e, "explorers"))
+    verdicts = []
+    for i in (0, 1):
+        a, b = (rows_of(e, "explorers", f"{arm}-round{i}-rl") for arm in ("rgrpo", "grpo"))
+        verdicts.append(_compare(entry, f"round {i + 1}:", a, b))
+    if None in verdicts:
+        return entry
+    same, some = set(verdicts) == {"reproduced"}, set(verdicts) & {"reproduced", "partly"}
+    return enough(entry, "reproduced" if same else "partly" if some else "not reproduced")
+
+
+def c4(e: Study) -> Entry:
+    """Whether RL lowers the list and the next SFT recovers it. The second round has no SFT behind it."""
+    entry = Entry(
+        "C4", "RL can lower the metric; the next SFT recovers it", commands=_commands(e, "thoughts", "explorers")
+    )
+    steps = [rows_of(e, "thoughts", "start")]
+    steps += [rows_of(e, "explorers", f"rgrpo-{name}") for name in ("round0-rl", "round0-sft", "round1-rl")]
+    labels = (("round 1: RL − before", -1), ("round 1: SFT − RL", 1), ("round 2: RL − before", -1))
+    shown = [
+        _compare(entry, label, after, before, ("NDCG@10",), sign)
+        for (label, sign), before, after in zip(labels, steps, steps[1:], strict=False)
+    ]
+    if None in shown:
+        return Entry(entry.id, entry.claim)
+    fell, recovered = shown[0] == "reproduced", shown[1] == "reproduced"
+    return enough(
+        entry, "reproduced" if fell and recovered else "partly" if "reproduced" in shown else "not reproduced"
+    )
+
+
+def b1(e: Study) -> Entry:
+    """What two rounds change in the two biases that were planted in the teacher."""
+    entry = Entry("B1", "self-evolution removes the teacher's prior and capacity bias")
+    start, end = rows_of(e, "thoughts", "start"), rows_of(e, "explorers", LAST)
+    seeds = sorted(set(start) & set(end))
+    if not seeds:
+        return entry
+
+    def share(row: Row, key: str) -> float:
+        planted = row["audit"]["planted"]
+        return planted[key] / max(planted["claims"], 1)
+
+    fell = []
+    for label, key in (("claims that repeat the prior", "prior"), ("claims nothing supports", "unsupported")):
+        change = hierarchical([np.array([share(end[s], key) - share(start[s], key)]) for s in seeds])
+        before = np.mean([share(start[s], key) for s in seeds])
+        entry.effects.append(text(f"{label}: {before:.3f} at the start, change", change))
+        fell.append(change.high < 0)
+    entry.seeds, entry.about, entry.commands = len(seeds), start[seeds[0]], _commands(e, "thoughts", "explorers")
+    return enough(entry, "reproduced" if all(fell) else "partly" if any(fell) else "not reproduced")
+
+
+def o1(e: Study) -> Entry:
+    """How often reasoning repeats or contradicts itself, or its context."""
+    entry = Entry("O1", "reasoning can repeat or contradict itself", commands=_commands(e, "thoughts", "explorers"))
+    stages = {"start": rows_of(e, "thoughts", "start"), "after two rounds": rows_of(e, "explorers", LAST)}
+    if not all(stages.values()):
+        return Entry(entry.id, entry.claim)
+    kinds = {"repeats": "repeated", "contradicts itself": "contradicts_itself", "its context": "contradicts_context"}
+    worst = 0.0
+    for name, of in stages.items():
+        shares = {label: float(np.mean([r["audit"][key] for r in of.values()])) for label, key in kinds.items()}
+        worst = max(worst, *shares.values())
+        entry.effects.append(f"{name}: " + ", ".join(f"{label} {share:.3f}" for label, share in shares.items()))
+    entry.seeds, entry.about = min(map(len, stages.values())), next(iter(stages["start"].values()))
+    return enough(entry, "reproduced" if worst >= 0.01 else "not reproduced")
+
+
+def e1(e: Study) -> Entry:
+    """Sixteen merged thoughts against one, same checkpoint."""
+    entry = Entry("E1", "merging 16 thoughts beats one", commands=_commands(e, "thoughts"))
+    order = ("NDCG@10", "HR@1", "utility")
+    verdict = _compare(
+        entry, "16 − one:", rows_of(e, "thoughts", "start-thoughts"), rows_of(e, "thoughts", "start"), order
+    )
+    many, one = rows_of(e, "levers", "see-count-thoughts"), rows_of(e, "levers", "see-count")
+    if found := difference([many], [one], "NDCG@10"):  # validation, one seed: judges nothing
+        entry.effects.append(text("with hindsight lessons (one seed, validation): NDCG@10", found[0]))
+    return enough(entry, verdict)
+
+
+def e2(e: Study) -> Entry:
+    """Merged thoughts against everything that does not reason, the counting model included."""
+    entry = Entry("E2", "merged CRS beats everything without reasoning", commands=_commands(e, "answers", "thoughts"))
+    merged, best, order = rows_of(e, "thoughts", "start-thoughts"), best_answer(e), ("NDCG@10", "HR@1", "utility")
+    verdict = _compare(entry, "over the counting model:", merged, counting(e, merged), order)
+    if verdict is None or best is None:
+        return Entry(entry.id, entry.claim)
+    _compare(entry, f"over {ANSWERS[best]}:", merged, rows_of(e, "answers", best), order)
+    return enough(entry, verdict)
+
+
+def e3(e: Study) -> Entry:
+    """Merged lists after one round of R-GRPO against those before; the arms that ask for variety beside it."""
+    entry = Entry("E3", "RL adds to the merged list", commands=_commands(e, "thoughts", "explorers"))
+    before, order = rows_of(e, "thoughts", "start-thoughts"), ("NDCG@10", "HR@1", "utility")
+    verdict = _compare(entry, "R-GRPO:", rows_of(e, "explorers", "rgrpo-round0-rl-thoughts"), before, order)
+    for arm, label in (("merged", "a thought's worth to the list"), ("mixture", "likelihood of the mixture")):
+        after = rows_of(e, "explorers", f"{arm}-round0-rl-thoughts")
+        if found := difference([after], [before], "NDCG@10"):
+            entry.effects.append(text(f"{label} ({found[1]} seeds): NDCG@10", found[0]))
+    return enough(entry, verdict)
+
+
+def e4(e: Study) -> Entry:
+    """One thought after the decoder has met its own guesses against one before."""
+    entry = Entry(
+        "E4", "a decoder that has met its own guesses beats one that has not", commands=_commands(e, "thoughts")
+    )
+    order = ("NDCG@10", "HR@1", "utility")
+    verdict = _compare(
+        entry, "after − before:", rows_of(e, "thoughts", "guesses"), rows_of(e, "thoughts", "start"), order
+    )
+    met, taught = rows_of(e, "levers", "see-count-guesses"), rows_of(e, "levers", "see-count")
+    if found := difference([met], [taught], "NDCG@10"):
+        entry.effects.append(text("after hindsight lessons (one seed, validation): NDCG@10", found[0]))
+    return enough(entry, verdict)
+
+
+def goal(e: Study) -> Entry:
+    """How near one thought comes to the informed ceiling, and where the rest is lost."""
+    entry = Entry("G", f"our goal: one thought reaches {GOAL} of the informed ceiling's NDCG@10")
+    ceiling, crs = rows_of(e, "answers", "informed").get(0), rows_of(e, "thoughts", "start")
+    if not ceiling or not crs:
+        return entry
+    top = values(ceiling, "NDCG@10")
+    own = [values(r, "NDCG@10") for r in crs.values()]
+    true = [values({"ranks": r["true_reasoning_ranks"]}, "NDCG@10") for r in crs.values()]
+    share = hierarchical([x / top.mean() for x in own])
+    entry.effects = [f"the start: share of the ceiling {share.mean:.2f} [{share.low:.2f}, {share.high:.2f}]"]
+    for name, of in (("after two rounds", rows_of(e, "explorers", LAST)), ("the counting model", counting(e, {0: {}}))):
+        if of:
+            d = hierarchical([values(r, "NDCG@10") / top.mean() for r in of.values()])
+            entry.effects.append(f"{name}: {d.mean:.2f} [{d.low:.2f}, {d.high:.2f}]")
+    lost = [hierarchical([t - top for t in true]), hierarchical([o - t for o, t in zip(own, true, strict=True)])]
+    entry.effects.append(text("the start loses between ceiling and true reasoning (decoder)", lost[0]))
+    entry.effects.append(text("between true and own reasoning (reasoner)", lost[1]))
+    entry.seeds, entry.about, entry.commands = len(own), next(iter(crs.values())), _commands(e, "answers", "thoughts")
+    entry.hardware = sorted({row["hardware"] for of in e.values() for rows in of.values() for row in rows.values()})
+    return enough(entry, "reached" if share.low >= GOAL else "missed")
+
+
+CLAIMS = (c1, c2, c3, c4, lambda e: c2(e, cold=True), b1, o1, e1, e2, e3, e4, goal)
+
+
+def ledger(folder: Path) -> list[Entry]:
+    """Every claim under the second protocol, judged by the rows in `folder`."""
+    found = {name: gather(folder, name) for name in EXPERIMENTS}
+    return [claim(found) for claim in CLAIMS]

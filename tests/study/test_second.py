@@ -1,0 +1,92 @@
+"""Verdicts under the second protocol, from rows whose answer is known."""
+
+import re
+
+import numpy as np
+import pytest
+from known_world import world
+
+from crs_lite.paths import SECOND
+from crs_lite.study import second
+from crs_lite.study.recorded import gather, values
+
+QUALITY = {
+    ("answers", "counting"): 0.7,
+    ("answers", "informed"): 0.9,
+    ("answers", "direct-SFT"): 0.3,
+    ("answers", "aligned"): 0.35,
+    ("answers", "direct-forgetful"): 0.3,
+    ("answers", "direct-counted"): 0.4,
+    ("thoughts", "start"): 0.5,
+    ("thoughts", "start-thoughts"): 0.6,
+    ("thoughts", "guesses"): 0.3,
+    ("explorers", "rgrpo-round0-rl"): 0.3,
+    ("explorers", "rgrpo-round0-rl-thoughts"): 0.85,
+    ("explorers", "rgrpo-round0-sft"): 0.45,
+    ("explorers", "rgrpo-round1-rl"): 0.65,
+    ("explorers", "grpo-round0-rl"): 0.2,
+    ("explorers", "grpo-round1-rl"): 0.66,
+}
+
+
+def verdicts(folder):
+    return {x.id: x for x in second.ledger(folder)}
+
+
+@pytest.mark.slow
+def test_verdicts_of_a_world_that_is_known(tmp_path):
+    world(tmp_path, QUALITY)
+    found = verdicts(tmp_path)
+    wanted = {
+        "C1": "not reproduced",  # the counting model is ahead, whatever stands below it
+        "C2": "reproduced",
+        "C3": "partly",  # the first round shows it, the second does not
+        "C4": "reproduced",  # it falls and recovers in the first round
+        "C5": "reproduced",
+        "O1": "reproduced",
+        "E1": "reproduced",
+        "E2": "not reproduced",
+        "E3": "reproduced",
+        "E4": "not reproduced",
+        "G": "missed",  # 0.5 of 0.9
+    }
+    assert {k: found[k].verdict for k in wanted} == wanted
+    assert any("over direct, counts in the prompt" in effect for effect in found["C1"].effects)
+    assert all(x.seeds == 5 and x.commands for x in found.values())
+
+
+def test_a_round_on_fewer_seeds_makes_no_verdict(tmp_path):
+    world(tmp_path, {k: v for k, v in QUALITY.items() if k[0] == "explorers"})
+    for seed in (3, 4):
+        (tmp_path / "explorers" / f"grpo-round1-rl-seed{seed}.json").unlink()
+    assert second.c3({name: gather(tmp_path, name) for name in second.EXPERIMENTS}).verdict == (
+        "not run: 3 of 5 seeds so far"
+    )
+
+
+def test_an_empty_ledger_claims_nothing(tmp_path):
+    assert {x.verdict for x in second.ledger(tmp_path)} == {"not run"}
+
+
+def test_the_counting_model_stands_beside_every_seed(tmp_path):
+    """By hand: mean over seeds of the mean of paired differences with the one row it has."""
+    world(tmp_path, {k: v for k, v in QUALITY.items() if k[1] in ("counting", "start-thoughts", "direct-counted")})
+    for seed in range(1, 5):
+        (tmp_path / "answers" / f"counting-seed{seed}.json").unlink()
+    e = {name: gather(tmp_path, name) for name in second.EXPERIMENTS}
+    one = values(e["answers"]["counting"][0], "NDCG@10")
+    mean = np.mean([(values(r, "NDCG@10") - one).mean() for r in e["thoughts"]["start-thoughts"].values()])
+    entry = second.e2(e)
+    assert entry.seeds == 5 and entry.effects[0].startswith(f"over the counting model: NDCG@10 {mean:+.3f} [")
+
+
+def test_recorded_rows_name_the_code_they_were_made_from():
+    """One commit, one log, one machine; nobody scored a row on requests of another."""
+    rows = [row for name in second.EXPERIMENTS for of in gather(SECOND, name).values() for row in of.values()]
+    assert len(rows) > 200 and len({row["commit"] for row in rows}) == 1
+    assert re.fullmatch("[0-9a-f]{40}", rows[0]["commit"])
+    assert len({row["log_sha256"] for row in rows}) == len({row["hardware"] for row in rows}) == 1
+    for split, n in (("test", 4000), ("valid", 3000)):
+        asked = {tuple(row["request_ids"]) for row in rows if row["split"] == split}
+        assert len(asked) == 1 and len(asked.pop()) == n
+    assert {row["split"] for row in rows if row["experiment"] == "levers"} == {"valid"}
