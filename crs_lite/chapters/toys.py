@@ -34,7 +34,8 @@ the item as a star; the sliders below move it"><g></g><g class="crs-star">{star}
 {sliders}<button type="button" data-is="reset">Back to the start</button></div><div>
 <p class="crs-says" data-is="says" aria-live="polite"></p>
 {_table("Your item, layer by layer", ("code", "centre", "left", "squared"), "layers")}
-{_table("The others", ("item", "at", "ID", "codes shared"), "others")}</div></div>"""
+{_table("The others, and the leading codes they share with it", ("item", "at", "ID", "shared"), "others")}
+</div></div>"""
     return _toy("plane", body, {"layers": layers, "item": item, "others": others})
 
 

@@ -1,6 +1,6 @@
 // An item in the plane, and three layers of codes that follow it. `data`: layers of centres, the item, other items.
 (root, data) => {
-  const LETTERS = "abc", COLOURS = ["#0072B2", "#E69F00", "#009E73"], SVG = "http://www.w3.org/2000/svg";
+  const LETTERS = "abc", COLOURS = ["blue", "orange", "green"].map((c) => `var(--crs-${c})`), SVG = "http://www.w3.org/2000/svg";
   const square = (v) => v[0] * v[0] + v[1] * v[1];
   const minus = (v, w) => [v[0] - w[0], v[1] - w[1]];
   const plus = (v, w) => [v[0] + w[0], v[1] + w[1]];
@@ -16,6 +16,7 @@
     return { codes, left };
   }
 
+  const point = (v) => `(${v.join(", ")})`.replaceAll("-", "−");
   const name = (codes) => codes.map((c, l) => `<${LETTERS[l]}_${c}>`).join("");
   const find = (what) => root.querySelector(`[data-is="${what}"]`);
   const [svg, ranges] = [find("plane"), ["x", "y"].map(find)];
@@ -76,14 +77,13 @@
       range.value = item[n];
       range.nextElementSibling.value = item[n];
     });
-    find("says").textContent = `(${item.join(", ")}) is called ${name(codes)}`;
+    find("says").textContent = `${point(item)} is called ${name(codes)}`;
     find("layers").replaceChildren(...codes.map((code, l) =>
-      row([`<${LETTERS[l]}_${code}>`, `(${data.layers[l][code].join(", ")})`, `(${left[l + 1].join(", ")})`,
-           square(left[l + 1])])));
+      row([`<${LETTERS[l]}_${code}>`, point(data.layers[l][code]), point(left[l + 1]), square(left[l + 1])])));
     find("others").replaceChildren(...Object.entries(data.others).map(([who, place]) => {
       const theirs = encode(place).codes;
       const differs = theirs.findIndex((c, l) => c !== codes[l]);
-      return row([who, `(${place.join(", ")})`, name(theirs), differs < 0 ? 3 : differs]);
+      return row([who, point(place), name(theirs), differs < 0 ? 3 : differs]);
     }));
   }
 

@@ -1,7 +1,7 @@
 // A trie of a few names of two tokens, with probabilities to set. `data.tree`: first token -> {p, below: second token
 // -> {p, item}}.
 (root, data) => {
-  const SVG = "http://www.w3.org/2000/svg", KEPT = "#0072B2";
+  const SVG = "http://www.w3.org/2000/svg", KEPT = "var(--crs-blue)";
   const find = (what) => root.querySelector(`[data-is="${what}"]`);
   const firsts = Object.keys(data.tree), start = JSON.stringify(data.tree);
   let tree = JSON.parse(start);
@@ -65,7 +65,7 @@
     find("list").replaceChildren(...all.map((_, n) => {
       const tr = document.createElement("tr"), beam = found.list[n];
       for (const cell of [n + 1, beam ? beam.item : "–", beam ? number(beam.score) : "",
-                          beam ? Math.log(beam.score).toFixed(2).replace("Infinity", "∞") : ""]) {
+                          beam ? Math.log(beam.score).toFixed(2).replace("Infinity", "∞").replace("-", "−") : ""]) {
         tr.append(Object.assign(document.createElement("td"), { textContent: cell }));
       }
       return tr;
