@@ -87,7 +87,7 @@ def so_far(codec: Codec, request: SearchRequest, chapter: int, *here: str) -> pd
     kept = len(codec.context(request).history)
     known = [
         f"{request.query!r} -> {codec.log.items[request.target].title}",
-        f"{len(codec.prompt(request))} tokens, {kept} of the latest {min(10, codec.log.n_past(request))} searches",
+        f"{len(codec.prompt(request))} tokens, {kept} of the latest {min(10, codec.log.n_past(request))} interactions",
         codec.sids.to_string(request.target),
     ]
     if len(here) != max(0, chapter - len(known)) or not 1 <= chapter <= len(BECAME):

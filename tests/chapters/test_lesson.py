@@ -91,7 +91,7 @@ def test_what_the_request_is_so_far_grows_chapter_by_chapter(shop):
     assert list(two.index) == ["1 search box", "2 context"]
     assert two.loc["1 search box", "here"] == f"'case' -> {log.items[request.target].title}"
     kept = codec.context(request).to_json().count('"clicked"')
-    assert two.loc["2 context", "here"] == f"{len(codec.prompt(request))} tokens, {kept} of the latest 10 searches"
+    assert two.loc["2 context", "here"] == f"{len(codec.prompt(request))} tokens, {kept} of the latest 10 interactions"
     five = lesson.so_far(codec, request, 5, "lost", "first: a case")
     assert five.loc["3 semantic IDs", "here"] == codec.sids.to_string(request.target)
     assert five["here"].tolist()[3:] == ["lost", "first: a case"] and five.iloc[:2].equals(two)
