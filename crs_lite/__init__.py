@@ -121,7 +121,10 @@ the book
     chapters/               what notebooks use
         lesson              running example, run box, headline, self-check
         plots               figures in the house style
+        drawings            the figures of chapters 2 to 5
+        records             recorded rows as tables
         widgets             things to click on
+        toys                things to drag and slide, without a server
         checkpoints         the small trained models that come with the book
     site/                   from notebooks to pages
         live                the model in the reader's browser: what the page "Try it" loads

@@ -11,6 +11,7 @@ from crs_lite.errors import CRSError
 from crs_lite.files import read_json
 from crs_lite.logs import SearchLog, SearchRequest
 from crs_lite.paths import CHAPTERS
+from crs_lite.tasks import Codec
 
 ANSWERS = Path(__file__).with_name("answers.json")
 HEADLINE_MIME = "application/x-crs-headline+json"  # how a recorded metric stands in a notebook's output
@@ -68,6 +69,31 @@ def run_box(chapter: str) -> pd.DataFrame:
             "to expect": ", ".join(f"{k} {v:.3f}" for k, v in run["headlines"].items()) if run else "",
         }
     return Whole(pd.DataFrame.from_dict(rows, orient="index").rename_axis("profile"))
+
+
+BECAME = {
+    "1 search box": "a request and its target",
+    "2 context": "a JSON text of limited length",
+    "3 semantic IDs": "a target that can be written",
+    "4 tries and beams": "a ranked list of real items",
+    "5 alignment": "a direct answer",
+}  # chapter -> what the running example has become at its end
+
+
+def so_far(codec: Codec, request: SearchRequest, chapter: int, *here: str) -> pd.DataFrame:
+    """What the request has become up to the end of `chapter`. `here`: what to say of chapters 4, 5, ... in turn.
+
+    Raises `CRSError` unless every chapter after the third has its word."""
+    kept = len(codec.context(request).history)
+    known = [
+        f"{request.query!r} -> {codec.log.items[request.target].title}",
+        f"{len(codec.prompt(request))} tokens, {kept} of the latest {min(10, codec.log.n_past(request))} interactions",
+        codec.sids.to_string(request.target),
+    ]
+    if len(here) != max(0, chapter - len(known)) or not 1 <= chapter <= len(BECAME):
+        raise CRSError(f"so_far: chapter {chapter} of {len(BECAME)} with {len(here)} words of its own; give one each.")
+    rows = zip(list(BECAME)[:chapter], BECAME.values(), [*known, *here], strict=False)
+    return Whole(pd.DataFrame(rows, columns=["chapter", "what it became", "here"]).set_index("chapter"))
 
 
 def check(label: str, answer) -> bool:

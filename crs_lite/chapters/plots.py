@@ -14,6 +14,29 @@ STYLE = {"figure.dpi": 110, "savefig.facecolor": "white", "figure.facecolor": "w
          "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "crs"}  # fmt: skip
 
 
+def use() -> None:
+    """The house style for every figure from here on. A notebook calls it once."""
+    plt.rcParams.update(STYLE)
+
+
+def curve(x, y, xlabel: str, ylabel: str, *, colour: str = "blue", log: bool = False, top: float | None = None,
+          ax: plt.Axes | None = None) -> plt.Axes:  # fmt: skip
+    """One line with a dot at every point, from zero up (to `top`); `log`: the points of x are what is marked on a
+    logarithmic axis. Draws into `ax`, or into a new figure."""
+    if ax is None:
+        with plt.rc_context(STYLE):
+            ax = plt.subplots(figsize=(6, 2.6), layout="tight")[1]
+    ax.plot(x, y, "o-", color=COLOURS[colour])
+    if log:
+        ax.set_xscale("log")
+        ax.set_xticks(x, [str(v) for v in x])
+        ax.minorticks_off()
+    ax.set_ylim(0, top)
+    ax.set_xlabel(xlabel)
+    ax.set_ylabel(ylabel)
+    return ax
+
+
 def dot_plot(results: dict, metric: str = "NDCG@10", reference: dict | None = None) -> plt.Figure:
     """Every system as a dot with its 95 % interval, the ceilings as lines; `reference` (a recorded run) in grey."""
     rows = R.rows(results)

@@ -70,13 +70,13 @@ def beam_stepper(model, codec: Codec, prompt: list[int], k: int, target: int, sh
             mark = (
                 " ◀ the target"
                 if tokens == wanted
-                else " ◀ begins the target's name"
+                else " ◀ begins the target's ID"
                 if wanted[: level + 1] == tokens
                 else ""
             )
-            fade = "" if place < k else ";opacity:0.5"
+            fade = "" if place < k else ";opacity:0.7"
             lines.append(f'<div style="{STYLE}{fade}"><code>{name}</code> {score:.2f}{mark}</div>')
-        rest = f'<div style="{STYLE};opacity:0.5">and {len(grown) - shown} more</div>' if len(grown) > shown else ""
+        rest = f'<div style="{STYLE};opacity:0.7">and {len(grown) - shown} more</div>' if len(grown) > shown else ""
         head = f"token {level + 1}: {len(grown)} ways on, the best {min(k, len(grown))} are kept"
         opened = " open" if level == 0 else ""
         out.append(f'<details style="{STYLE}"{opened}><summary>{head}</summary>{"".join(lines)}{rest}</details>')

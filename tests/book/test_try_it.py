@@ -415,6 +415,22 @@ def test_every_experiment_runs(tab):
         assert tab.wait().startswith("Done") and len(tab.titles()) == 10
 
 
+def test_the_questions_about_this_page_have_their_answers(tab):
+    """Two of the ten of `book/ten-questions.md`."""
+    known = json.loads((ROOT / "tests" / "data" / "ten_questions.json").read_text(encoding="utf-8"))
+    nameless, phone = (q["answer"] for q in known if q["page"] == "try-it")
+    tab.choose(shopper=0, reasoning="own")  # as the page opens
+    tab.tab.uncheck("#try-trie")
+    tab.search()
+    titles = tab.titles()
+    assert titles.count("no item has this ID") == int(nameless) and titles[0] == "no item has this ID"
+    tab.tab.check("#try-trie")
+    tab.tab.get_by_role("button", name="Set it up and run").nth(1).click()
+    tab.wait()
+    assert f"The profile lists phone {phone}" in tab.tab.input_value("#try-text")
+    assert "Pixel 9" in tab.tab.inner_text("#try-profile") and phone not in tab.tab.inner_text("#try-profile")
+
+
 def test_by_keyboard_alone(chromium, page):
     tab = Tab(chromium, page)
 

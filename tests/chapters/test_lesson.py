@@ -5,7 +5,7 @@ import json
 import pytest
 from toy import toy_log
 
-from crs_lite.chapters import lesson
+from crs_lite.chapters import checkpoints, lesson
 from crs_lite.errors import CRSError
 from crs_lite.site import build
 
@@ -81,3 +81,20 @@ def test_answers_are_compared_as_what_they_are():
 def test_long_cells_of_a_table_are_not_cut():
     table = lesson.Whole({"x": ["word " * 40]})
     assert ("word " * 40).strip() in table._repr_html_() and "..." not in repr(table)
+
+
+def test_what_the_request_is_so_far_grows_chapter_by_chapter(shop):
+    log = shop[0]
+    codec = checkpoints.codec(log)
+    request = lesson.running_example(log)
+    two = lesson.so_far(codec, request, 2)
+    assert list(two.index) == ["1 search box", "2 context"]
+    assert two.loc["1 search box", "here"] == f"'case' -> {log.items[request.target].title}"
+    kept = codec.context(request).to_json().count('"clicked"')
+    assert two.loc["2 context", "here"] == f"{len(codec.prompt(request))} tokens, {kept} of the latest 10 interactions"
+    five = lesson.so_far(codec, request, 5, "lost", "first: a case")
+    assert five.loc["3 semantic IDs", "here"] == codec.sids.to_string(request.target)
+    assert five["here"].tolist()[3:] == ["lost", "first: a case"] and five.iloc[:2].equals(two)
+    for chapter, here in ((4, ()), (3, ("too much",)), (0, ()), (6, ("a", "b", "c"))):
+        with pytest.raises(CRSError, match="so_far"):
+            lesson.so_far(codec, request, chapter, *here)

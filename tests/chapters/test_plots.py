@@ -103,3 +103,16 @@ def test_the_map_names_every_chapter_that_it_shows():
     assert {"align", "reasoning", "ranked list", "tree of all IDs"} <= said
     shown = {n.strip() for t in said if t.startswith("ch. ") for n in t.removeprefix("ch. ").split(",")}
     assert shown == {str(n) for n in range(1, 11)}
+
+
+def test_a_curve_marks_its_points_and_begins_at_zero():
+    ax = plots.curve((1, 10, 100), [3, 2, 1], "width", "score", log=True)
+    assert ax.lines[0].get_ydata().tolist() == [3, 2, 1] and ax.get_ylim()[0] == 0
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["1", "10", "100"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("width", "score")
+
+
+def test_the_house_style_is_set_once():
+    with plt.rc_context():
+        plots.use()
+        assert {key: plt.rcParams[key] for key in plots.STYLE} == plots.STYLE

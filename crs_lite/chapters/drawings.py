@@ -1,0 +1,167 @@
+"""The figures of chapters 2 to 5, one function each; what they show is computed in the chapter."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from crs_lite.chapters.plots import COLOURS, STYLE, curve
+
+KINDS = {
+    "kmeans": ("residual K-means", "blue"),
+    "rqvae": ("RQ-VAE", "green"),
+    "random": ("random", "orange"),
+}  # kind of ID, as recorded -> its name, its colour
+
+
+def _panels(columns: int, width: float, height: float, **more) -> tuple[plt.Figure, np.ndarray]:
+    with plt.rc_context(STYLE):
+        return plt.subplots(1, columns, figsize=(width, height), layout="tight", **more)
+
+
+# -- chapter 2 ------------------------------------------------------------------------------------
+
+
+def parts_of_a_text(sizes: dict[str, int] | list[tuple[str, int]]) -> plt.Figure:
+    """One bar from the beginning of a text to its end, cut into its parts: (name, tokens)."""
+    parts = list(sizes.items()) if isinstance(sizes, dict) else list(sizes)
+    fig, ax = _panels(1, 8, 1.9)
+    shades = [COLOURS["blue"], *(["#9ecae1", "#c6dbef"] * len(parts))[: len(parts) - 2], COLOURS["orange"]]
+    left = 0
+    for (name, n), colour in zip(parts, shades, strict=True):
+        ax.barh(0, n, left=left, color=colour, edgecolor="white")
+        ink = "white" if colour == COLOURS["blue"] else "black"
+        ax.text(left + n / 2, 0, str(int(n)), ha="center", va="center", fontsize=8, color=ink)
+        ax.text(left + n / 2, 0.45, name, va="bottom", rotation=35, fontsize=8)
+        left += n
+    ax.set_yticks([])
+    ax.set_ylim(-0.45, 1.9)
+    ax.spines["left"].set_visible(False)
+    ax.set_xlabel("tokens, from the beginning of the text to its end")
+    return fig
+
+
+def kept_by_budget(budgets: tuple[int, ...], counts: np.ndarray, ours: int) -> plt.Figure:
+    """Interactions kept, median and quartiles. counts `(budgets, requests)`; `ours` is marked."""
+    low, mid, high = np.percentile(counts, [25, 50, 75], axis=1)
+    fig, ax = _panels(1, 6.5, 2.8)
+    ax.fill_between(budgets, low, high, color=COLOURS["sky"], alpha=0.4)
+    curve(budgets, mid, "budget in tokens", "interactions kept of 10", top=10.5, ax=ax)
+    ax.axvline(ours, color="0.4", ls="--", lw=1)
+    ax.text(ours, 0.4, " ours", color="0.3")
+    return fig
+
+
+# -- chapter 3 ------------------------------------------------------------------------------------
+
+
+def residuals_in_a_plane(x: np.ndarray, codebooks: list[np.ndarray], codes: np.ndarray, marked: int) -> plt.Figure:
+    """What each of three codebooks sees: items `x` `(N, d)`, then what one and two codes leave; item `marked` a star.
+
+    All panels show the two directions in which the items differ most."""
+    fig, axes = _panels(3, 8.5, 3, sharex=True, sharey=True)
+    directions = np.linalg.svd(x - x.mean(0), full_matrices=False)[2][:2]  # (2, d)
+    left = x
+    for layer, (ax, title) in enumerate(
+        zip(axes, ("the vectors", "what one code leaves", "what two leave"), strict=True)
+    ):
+        middle = x.mean(0) if layer == 0 else 0
+        dots, centres = (left - middle) @ directions.T, (codebooks[layer] - middle) @ directions.T
+        ax.scatter(*dots.T, s=3, color="0.75")
+        ax.scatter(*centres.T, s=14, color=COLOURS["blue"], marker="s")
+        ax.scatter(*dots[marked], s=50, color=COLOURS["red"], marker="*")
+        ax.set_title(title, fontsize=10)
+        ax.set_xticks([])
+        ax.set_yticks([])
+        left = left - codebooks[layer][codes[:, layer]]
+    return fig
+
+
+def agreement(shares: dict[str, list[float]], chance: dict[str, list[float]]) -> plt.Figure:
+    """Facet -> share of pairs that agree in it, by shared leading codes 0 to 3; `chance`, for random IDs, dotted."""
+    fig, ax = _panels(1, 6.5, 2.9)
+    for (key, y), colour, mark in zip(shares.items(), ("blue", "orange", "green"), "osD", strict=True):
+        ax.plot(y, mark + "-", color=COLOURS[colour], label=key)
+        ax.plot(chance[key], mark + ":", color=COLOURS[colour], alpha=0.5)
+    ax.set_xticks(range(4), ["none", "a", "a b", "a b c"])
+    ax.set_xlabel("codes that two items share")
+    ax.set_ylabel("share of pairs that agree")
+    ax.set_ylim(0, 1.05)
+    ax.legend(frameon=False, loc="upper left")
+    return fig
+
+
+def kinds_of_ids(reports: dict[str, dict]) -> plt.Figure:
+    """Collision rate, codes in use and error of several sets of IDs: name -> `sid.report.report`."""
+    fig, axes = _panels(3, 8.5, 2.6, sharey=True)
+    panels = {
+        "collision rate": [r["collision_rate"] for r in reports.values()],
+        "codes used, mean of layers": [np.mean(r["utilisation"]) for r in reports.values()],
+        "error after three codes": [r["error"][2] for r in reports.values()],
+    }
+    y = np.arange(len(reports))[::-1]
+    for ax, (title, values), colour in zip(axes, panels.items(), ("red", "green", "blue"), strict=True):
+        ax.barh(y, values, color=COLOURS[colour])
+        ax.set_title(title, fontsize=10)
+        ax.set_xlim(0, max(1.05, 1.05 * max(values)))
+    axes[0].set_yticks(y, list(reports))
+    return fig
+
+
+# -- chapter 4 ------------------------------------------------------------------------------------
+
+
+def branching(children: list[list[int]]) -> plt.Figure:
+    """How many tokens may follow, level by level. `children[l]`: the number of children of every node of level l."""
+    fig, ax = _panels(1, 6.5, 2.6)
+    at = np.arange(len(children))
+    ax.bar(at - 0.2, [max(n) for n in children], 0.4, color=COLOURS["blue"], label="widest node")
+    ax.bar(at + 0.2, [np.mean(n) for n in children], 0.4, color=COLOURS["sky"], label="mean")
+    ax.set_xticks(at, [f"token {level + 1}" for level in at])
+    ax.set_ylabel("allowed tokens")
+    ax.legend(frameon=False)
+    return fig
+
+
+def by_width(widths: tuple[int, ...], panels: dict[str, list[float]]) -> plt.Figure:
+    """Curves over the beam width, side by side: title -> one value a width. The first is a share."""
+    fig, axes = _panels(len(panels), 4 * len(panels), 2.7)
+    for n, (ax, (title, y)) in enumerate(zip(axes, panels.items(), strict=True)):
+        curve(widths, y, "beam width", "", log=True, top=None if n else 1.05, ax=ax)
+        ax.set_title(title, fontsize=10)
+    return fig
+
+
+# -- chapter 5 ------------------------------------------------------------------------------------
+
+
+def mapping_curves(recorded: list[dict], mine: list[tuple[float, float, float]]) -> plt.Figure:
+    """How the names are learnt: recorded runs by kind of ID (mean over the seeds, band from lowest to highest), and the
+    run just made as crosses. A curve is rows of (times seen, item → ID, ID → title)."""
+    fig, axes = _panels(2, 8, 2.9, sharey=True)
+    here = np.array(mine)
+    for column, (ax, title) in enumerate(zip(axes, ("item → ID", "ID → title"), strict=True), 1):
+        for kind, (label, colour) in KINDS.items():
+            curves = np.array([r["curve"] for r in recorded if r["kind"] == kind])  # (seeds, points, 3)
+            seen, y = curves[0, :, 0], curves[:, :, column]
+            ax.plot(seen, y.mean(0), "o-", ms=3, color=COLOURS[colour], label=label)
+            ax.fill_between(seen, y.min(0), y.max(0), color=COLOURS[colour], alpha=0.2, lw=0)
+        ax.plot(here[:, 0], here[:, column], "kx", label="this run")
+        ax.set_title(title, fontsize=10)
+        ax.set_xlabel("times every pair was seen")
+        ax.set_xticks(range(0, 17, 4))
+    axes[0].set_ylabel("share right")
+    axes[0].legend(frameon=False, fontsize=8)
+    return fig
+
+
+def likeness(alike: np.ndarray, rows: dict[str, np.ndarray]) -> plt.Figure:
+    """Pairs of tokens: how alike their rows are over how alike their categories are, both `(pairs,)`; a panel each."""
+    fig, axes = _panels(len(rows), 7.5, 2.8, sharey=True)
+    for ax, (title, y) in zip(axes, rows.items(), strict=True):
+        ax.plot(alike, y, ".", ms=4, alpha=0.6, color=COLOURS["blue"])
+        ax.axhline(0, color="0.7", lw=0.8)
+        ax.set_title(title, fontsize=10)
+        ax.set_xlabel("how alike their categories are (cosine)")
+    axes[0].set_ylabel("how alike their rows are (cosine)")
+    return fig

@@ -1,0 +1,58 @@
+"""The toys are whole pieces of HTML that need nothing else, and hold the numbers they were given."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from crs_lite.chapters import toys
+from crs_lite.errors import CRSError
+
+LAYERS = [[(8, 0), (0, 8)], [(4, 0), (0, 4)], [(2, 0), (0, 2)]]
+TREE = {"a_0": (0.5, {"b_0": (0.4, "</script><b>mug</b>")}), "a_1": (0.5, {"b_0": (1.0, "lamp")})}
+EMPTY = {"input", "circle", "path", "g"}
+
+
+class Reader(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.stack, self.controls = [], []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in EMPTY:
+            self.stack.append(tag)
+        if tag == "input":
+            self.controls.append((dict(attrs), "label" in self.stack))
+
+    def handle_endtag(self, tag):
+        if tag not in EMPTY:
+            assert self.stack.pop() == tag
+
+
+@pytest.mark.parametrize(
+    "html", [toys.plane(LAYERS, (1, 2), {"B": (3, 4)}), toys.small_trie(TREE)], ids=["plane", "trie"]
+)
+def test_a_toy_is_whole_stands_alone_and_every_control_has_a_label(html):
+    reader = Reader()
+    reader.feed(html)
+    assert not reader.stack
+    assert reader.controls and all(inside for _, inside in reader.controls)
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)|\bimport\b|fetch|src=|href=", html)
+    assert html.count("<script") == html.count("</script>") == 1 and "<noscript>" in html
+
+
+def test_its_numbers_are_those_of_the_caller():
+    data = json.loads(re.search(r"\), (\{.*\})\)</script>", toys.plane(LAYERS, (1, 2), {"B": (3, 4)}))[1])
+    assert data == {"layers": json.loads(json.dumps(LAYERS)), "item": [1, 2], "others": {"B": [3, 4]}}
+    data = json.loads(re.search(r"\), (\{.*\})\)</script>", toys.small_trie(TREE))[1])
+    assert data["tree"]["a_0"] == {"p": 0.5, "below": {"b_0": {"p": 0.4, "item": "</script><b>mug</b>"}}}
+
+
+def test_what_cannot_be_is_refused():
+    with pytest.raises(CRSError, match="2 layers"):
+        toys.plane(LAYERS[:2], (0, 0), {})
+    with pytest.raises(CRSError, match="behind a_0 sum to 1.10"):
+        toys.small_trie({"a_0": (1.0, {"b_0": (0.7, "x"), "b_1": (0.4, "y")})})
+    with pytest.raises(CRSError, match="the root"):
+        toys.small_trie({"a_0": (0.7, {}), "a_1": (0.4, {})})
