@@ -1,4 +1,4 @@
-"""The figures of chapters 2 to 5, one function each; what they show is computed in the chapter."""
+"""The figures of chapters 2 to 5 and 11, one function each; what they show is computed in the chapter."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from crs_lite.chapters.plots import COLOURS, STYLE, curve
+from crs_lite.study.comparison import hierarchical
 
 KINDS = {
     "kmeans": ("residual K-means", "blue"),
@@ -164,4 +165,50 @@ def likeness(alike: np.ndarray, rows: dict[str, np.ndarray]) -> plt.Figure:
         ax.set_title(title, fontsize=10)
         ax.set_xlabel("how alike their categories are (cosine)")
     axes[0].set_ylabel("how alike their rows are (cosine)")
+    return fig
+
+
+# -- chapter 11 -----------------------------------------------------------------------------------
+
+Row = tuple[str, str, list[np.ndarray]]  # a name, a colour, one array of values a seed
+
+
+def intervals(rows: list[Row], lines: dict[str, float], xlabel: str = "NDCG@10") -> plt.Figure:
+    """A dot and its 95 % interval for every system, the first on top; `lines`: name -> where a line stands."""
+    fig, ax = _panels(1, 7.2, 0.34 * len(rows) + 1.0)
+    for y, (_, colour, of) in enumerate(reversed(rows)):
+        d = hierarchical(of)
+        ax.plot([d.low, d.high], [y, y], color=COLOURS[colour], lw=2)
+        ax.plot(d.mean, y, "o", color=COLOURS[colour], ms=6)
+    ax.set_yticks(range(len(rows)), [name for name, *_ in reversed(rows)])
+    for name, x in lines.items():
+        ax.axvline(x, color="0.5", ls=":", lw=1.2)
+        ax.text(x, len(rows) - 0.4, name, ha="center", fontsize=8)
+    ax.set_xlabel(xlabel)
+    return fig
+
+
+def over_thoughts(curves: dict[str, dict[int, float]], direct: float) -> plt.Figure:
+    """Merged lists over the number of thoughts: name -> number -> NDCG@10; a line where the direct answer stands."""
+    fig, ax = _panels(1, 6.5, 3.2)
+    for (name, curve_of), colour, mark in zip(curves.items(), ("red", "orange", "blue", "green"), "osD^", strict=False):
+        x = sorted(curve_of)
+        ax.plot(x, [curve_of[m] for m in x], marker=mark, color=COLOURS[colour], label=name)
+    ax.axhline(direct, color="0.5", ls=":", lw=1.2, label="direct answer")
+    ax.set_xscale("log", base=2)
+    ax.set_xticks([1, 4, 8, 16], ["1", "4", "8", "16"])
+    ax.set_xlabel("sampled thoughts, merged")
+    ax.set_ylabel("NDCG@10")
+    ax.legend(frameon=False, fontsize=8)
+    return fig
+
+
+def two_teachers(doubt: np.ndarray, curves: dict[str, np.ndarray]) -> plt.Figure:
+    """The two-item shop: NDCG over how sure the evidence is; name -> values at `doubt (n,)`."""
+    fig, ax = _panels(1, 6.0, 3.0)
+    for (name, y), colour, style in zip(curves.items(), ("red", "orange", "blue"), ("-", "--", "-."), strict=False):
+        ax.plot(doubt, y, style, color=COLOURS[colour], label=name, lw=2)
+    ax.set_xlabel("chance of the likelier brand")
+    ax.set_ylabel("NDCG of two")
+    ax.legend(frameon=False, fontsize=8)
     return fig

@@ -19,7 +19,7 @@ from crs_lite.chapters import checkpoints
 from crs_lite.context import escape
 from crs_lite.decode import beam_search, force, plant
 from crs_lite.merging import merge
-from crs_lite.paths import BOOK
+from crs_lite.paths import BOOK, ROOT
 from crs_lite.ranker import CRSRanker
 from crs_lite.reasoning.facets import Parser, facet_values
 from crs_lite.site import live
