@@ -121,13 +121,15 @@ def _add_source(p: argparse.ArgumentParser) -> None:
 def _spec(args):
     """-> (what to run, the words that say so): profile, log, files, changed budgets."""
     from crs_lite.adapters.registry import FORMATS, LogSource
+
+    profile = get_profile(args.profile, **budgets(args.set))  # before anything large is imported
     from crs_lite.prepared import RunSpec
 
     options = [option for form in FORMATS.values() for option in form.files]
     files = {option: path for option in options if (path := getattr(args, option)) is not None}
     source = LogSource(args.log, files)
     words = source.words() + (f" --set {' '.join(args.set)}" if args.set else "")
-    return RunSpec(get_profile(args.profile, **budgets(args.set)), source), words
+    return RunSpec(profile, source), words
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -149,10 +151,10 @@ def _data(args) -> int:
 
 
 def _run(args) -> int:
+    spec, words = _spec(args)
     from crs_lite.model import distributed
 
     distributed.start()
-    spec, words = _spec(args)
     if distributed.process_number() > 0:
         sys.stdout = open(os.devnull, "w")  # one voice is enough
     p = spec(args.seed, args.out)
