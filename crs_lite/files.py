@@ -39,8 +39,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any, indent: int | None = None, sort_keys: bool = False) -> None:
-    """`write_text` of a JSON value and a line end. Raises `TypeError` for what JSON does not know."""
-    write_text(path, json.dumps(value, indent=indent, ensure_ascii=False, sort_keys=sort_keys) + "\n")
+    """`write_text` of a JSON value and a line end. Raises `TypeError` for what JSON does not know, and `CRSError` for
+    numbers that are not finite."""
+    try:
+        text = json.dumps(value, indent=indent, ensure_ascii=False, sort_keys=sort_keys, allow_nan=False)
+    except ValueError as e:
+        raise CRSError(f"{path}: not written, for it would hold numbers that are not finite ({e}).") from None
+    write_text(path, text + "\n")
 
 
 def write_json_lines(path: Path, rows: Iterable[dict]) -> None:
@@ -52,7 +57,7 @@ def read_json(path: Path, model: type[T], remedy: str) -> T:
     """The JSON value in `path`, checked against `model`: a pydantic model or any type pydantic understands (`dict`,
     `list[int]`). Raises `CRSError`: file, line or field, and the `remedy`, which is the end of that sentence."""
     try:
-        value = json.loads(path.read_bytes().decode("utf-8-sig"))
+        value = json.loads(path.read_bytes().decode("utf-8-sig"), parse_constant=int)  # NaN is no number
     except FileNotFoundError:
         raise CRSError(f"{path}: no such file; {remedy}") from None
     except OSError as e:
@@ -61,6 +66,11 @@ def read_json(path: Path, model: type[T], remedy: str) -> T:
         raise CRSError(f"{path}, line {e.lineno}: damaged ({e.msg}); {remedy}") from None
     except (ValueError, RecursionError) as e:  # not UTF-8, digits without end, nesting without end
         raise CRSError(f"{path}: damaged ({str(e)[:120]}); {remedy}") from None
+    return as_model(value, model, path, remedy)
+
+
+def as_model(value: Any, model: type[T], path: Path, remedy: str) -> T:
+    """`value`, which `path` holds, checked against `model` as in `read_json`."""
     try:
         return TypeAdapter(model).validate_python(value)
     except ValidationError as e:

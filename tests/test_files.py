@@ -56,6 +56,9 @@ def test_what_cannot_be_written_touches_nothing(tmp_path):
     files.write_json(path, [1])
     with pytest.raises(TypeError):
         files.write_json(path, {"x": object()})
+    for bad in (float("nan"), float("inf")):
+        with pytest.raises(CRSError, match="a.json: not written, .* numbers that are not finite"):
+            files.write_json(path, {"x": [bad]})
     with pytest.raises(UnicodeEncodeError):
         files.write_text(path, "half a \ud83d pair")
     assert files.read_json(path, list, "x.") == [1] and list(tmp_path.iterdir()) == [path]
@@ -108,6 +111,8 @@ def test_json_comes_back(tmp_path_factory, value):
         (b'"\xff"', "a.json: damaged ('utf-8' codec can't decode byte 0xff"),
         (b"[" * 200_000, "a.json: damaged ("),
         (b"9" * 5000, "a.json: damaged ("),
+        (b'{"name": NaN}', "a.json: damaged ("),
+        (b'{"name": -Infinity}', "a.json: damaged ("),
     ],
 )
 def test_what_cannot_be_read_is_named(tmp_path, content, message):
