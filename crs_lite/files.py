@@ -66,11 +66,6 @@ def read_json(path: Path, model: type[T], remedy: str) -> T:
         raise CRSError(f"{path}, line {e.lineno}: damaged ({e.msg}); {remedy}") from None
     except (ValueError, RecursionError) as e:  # not UTF-8, digits without end, nesting without end
         raise CRSError(f"{path}: damaged ({str(e)[:120]}); {remedy}") from None
-    return as_model(value, model, path, remedy)
-
-
-def as_model(value: Any, model: type[T], path: Path, remedy: str) -> T:
-    """`value`, which `path` holds, checked against `model` as in `read_json`."""
     try:
         return TypeAdapter(model).validate_python(value)
     except ValidationError as e:

@@ -1,7 +1,4 @@
-"""The one dial: every size and budget of a run, per profile.
-
-What tuning chose for single arms and baselines stands beside the experiments that use it, in `study/experiments`.
-"""
+"""The one dial: every size and budget of a run, per profile. (What tuning chose for arms: see `study/experiments`.)"""
 
 from __future__ import annotations
 
@@ -20,7 +17,6 @@ Some = Annotated[int, Field(ge=0, le=10**7)]
 Few = Annotated[int, Field(ge=1, le=4096)]
 Rate = Annotated[float, Field(gt=0, le=1)]  # learning rates
 Heat = Annotated[float, Field(gt=0, le=10)]  # temperatures
-Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 @dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
@@ -61,7 +57,7 @@ class Profile:
     # what reasoning is taught: its format (see `reasoning.perception`), who writes it, and the share of direct lessons
     reasoning: Literal["conclude", "see", "see-count"] = "conclude"
     teacher: Literal["hindsight", "foresight"] = "hindsight"
-    replay: Share = 0.0
+    replay: Annotated[float, Field(ge=0, lt=1)] = 0.0
     # reinforcement learning
     rl_steps: Count = 100
     rl_prompts: Count = 16

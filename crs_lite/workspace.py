@@ -31,7 +31,7 @@ from pydantic import BaseModel, ConfigDict
 
 from crs_lite import vouched
 from crs_lite.errors import CRSError
-from crs_lite.files import as_model, read_json, write_json
+from crs_lite.files import read_json, write_json
 from crs_lite.model.distributed import process_number, wait
 
 MANIFEST = "manifest.json"
@@ -244,7 +244,7 @@ def read_manifest(folder: Path, check: bool = False) -> Manifest | None:
         return None
     if "sha256" in value and digest({k: v for k, v in value.items() if k != "sha256"}) != value["sha256"]:
         raise CRSError(f"{path}: damaged or changed since it was written; {_remedy(folder)}")
-    manifest = as_model(value, Manifest, path, _remedy(folder))
+    manifest = read_json(path, Manifest, _remedy(folder))
     if check:
         vouched.check(folder, manifest.files, _remedy(folder))
     return manifest

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from crs_lite.errors import CRSError
 from crs_lite.evaluate import MISS, per_request
-from crs_lite.files import as_model, read_json, write_text
+from crs_lite.files import read_json, write_text
 from crs_lite.paths import ROOT
 
 SCHEMA = 2
@@ -75,7 +75,7 @@ def read(path: Path) -> Row:
     row = read_json(path, dict, remedy)
     if row.get("schema") != SCHEMA:
         raise CRSError(f"{path}: a row of another version; {remedy}")
-    form = as_model(row, Form, path, remedy)
+    form = read_json(path, Form, remedy)
     if (form.experiment, f"{form.row}-seed{form.seed}.json") != (path.parent.name, path.name):
         raise CRSError(f"{path}: holds {form.experiment}, {form.row}, seed {form.seed}, which is another row; {remedy}")
     lists = path.parents[1] / LISTS

@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import BaseModel, FiniteFloat, field_validator
 
 from crs_lite.errors import CRSError
-from crs_lite.files import as_model, read_json, write_json, write_text
+from crs_lite.files import read_json, write_json, write_text
 from crs_lite.workspace import hardware, versions
 
 SCHEMA = 1
@@ -115,7 +115,7 @@ def load(path: Path) -> dict:
     results = read_json(path, dict, remedy)
     if results.get("schema") != SCHEMA:
         raise CRSError(f"{path}: results of another version; run again with this version of crs_lite.")
-    as_model(results, Bench if "bench" in results else Run, path, remedy)
+    read_json(path, Bench if "bench" in results else Run, remedy)
     return results
 
 
