@@ -146,6 +146,7 @@ def damaged(
                 attack.count("traceback", f"{what}: {type(e).__name__}: {str(e)[:100]}")
             shutil.rmtree(root)
             shutil.copytree(backup, root)
+    shutil.rmtree(backup)
 
 
 def attack_files(root: Path, open_run, rng: random.Random) -> Attack:
