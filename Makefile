@@ -8,11 +8,12 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11 pytho
 python := .venv/bin/python
 fast := not slow and not browser and not notebook
 
-.PHONY: help setup check test book format clean
+.PHONY: help setup check test attack book format clean
 
 help:
 	@echo "make check                  lint, import contracts, fast tests: about 3 minutes, no browser"
 	@echo "make test                   every test, every notebook at smoke, the page tests in Chromium"
+	@echo "make attack                 damaged files, wrong words, hostile strings, kills: half an hour, figures"
 	@echo "make book [PROFILE=smoke]   run every chapter, print the table, build the pages"
 	@echo "make format                 lay out the code, sort its imports"
 	@echo "make clean                  remove what these made (the environment stays)"
@@ -30,6 +31,9 @@ check: setup
 test: setup
 	@command -v chromium >/dev/null || { echo "The page tests need Chromium: apt-get install chromium"; exit 1; }
 	OMP_NUM_THREADS=1 $(python) -m pytest -n 2
+
+attack: setup
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false PYTHONPATH=.:tests $(python) tests/attack.py
 
 book: setup
 	@$(python) -m crs_lite book --profile $(PROFILE)

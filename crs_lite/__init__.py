@@ -6,6 +6,7 @@ what everything stands on
     errors                  one exception for everything a user can mend
     paths                   every folder and file of the project that code names
     files                   written whole or not at all, read with a sentence when damaged
+    vouched                 folders with a sha256 of every file
     logs                    `SearchLog`: items, users and requests of any shop
     profiles                the one dial: every size and budget of a run
 shops
@@ -132,6 +133,7 @@ the book
         build               papermill runs every chapter
         handouts            copies for class and Colab
         colab_badge         the link under every title
+    arguments               the words of a command, and one sentence for what ends it early
     __main__                the command line
 """
 

@@ -10,8 +10,9 @@ from pathlib import Path
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from crs_lite import paths
+from crs_lite.arguments import Parser, budgets, existing, new_folder, to_the_end, whole
 from crs_lite.errors import CRSError
-from crs_lite.profiles import PROFILES, budgets, get_profile
+from crs_lite.profiles import PROFILES, get_profile
 
 EXAMPLES = """examples:
   python -m crs_lite data                               regenerate the shipped marketplace, check its hash
@@ -31,7 +32,7 @@ EXAMPLES = """examples:
 
 def parser() -> argparse.ArgumentParser:
     """Every command with its options."""
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog="python -m crs_lite",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -40,35 +41,41 @@ def parser() -> argparse.ArgumentParser:
     sub = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     data = sub.add_parser("data", help="regenerate the simulated marketplace and compare it with the frozen one")
-    data.add_argument("--out", type=Path, default=paths.SHIPPED, help="folder to write (default: data/marketplace)")
-    data.add_argument("--seed", type=int, help="another world; without any number: the frozen one")
-    data.add_argument("--items", type=int, help="catalogue size of another world")
-    data.add_argument("--users", type=int, help="number of shoppers of another world")
+    data.add_argument(
+        "--out", type=new_folder, default=paths.SHIPPED, help="folder to write (default: data/marketplace)"
+    )
+    data.add_argument("--seed", type=whole(0), help="another world; without any number: the frozen one")
+    data.add_argument("--items", type=whole(100, 10**6), help="catalogue size of another world")
+    data.add_argument("--users", type=whole(1, 10**7), help="number of shoppers of another world")
 
     run = sub.add_parser(
         "run", help="the pipeline: align, distil, reinforce, consolidate, evaluate; resumes after a kill"
     )
     run.add_argument("--profile", default="smoke", help=f"one of {', '.join(PROFILES)}")
-    run.add_argument("--seed", type=int, default=0)
+    run.add_argument("--seed", type=whole(0), default=0)
     _add_source(run)
-    run.add_argument("--out", type=Path, help="run folder (default: runs/LOG-PROFILE-SEED)")
+    run.add_argument("--out", type=new_folder, help="run folder (default: runs/LOG-PROFILE-SEED)")
 
     experiment = sub.add_parser("experiment", help="a named experiment over several seeds; a finished arm is one row")
     experiment.add_argument("name", help="as in the README's table, such as arms, loop, main")
     experiment.add_argument("--profile", default="laptop", help=f"one of {', '.join(PROFILES)}")
-    experiment.add_argument("--seeds", type=int, default=5, help="seeds 0 .. N-1")
-    experiment.add_argument("--seed", type=int, help="this seed only")
+    experiment.add_argument("--seeds", type=whole(1, 1000), default=5, help="seeds 0 .. N-1")
+    experiment.add_argument("--seed", type=whole(0), help="this seed only")
     experiment.add_argument("--only", default="*", metavar="PATTERN", help="rows whose name matches, such as 'rgrpo-*'")
-    experiment.add_argument("--jobs", type=int, default=1, help="seeds made side by side, one thread each on two cores")
+    experiment.add_argument(
+        "--jobs", type=whole(1, 1000), default=1, help="seeds made side by side, one thread each on two cores"
+    )
     experiment.add_argument(
         "--try", action="store_true", dest="trying", help="allow uncommitted code; rows go to runs/tried"
     )
     _add_source(experiment)
-    experiment.add_argument("--out", type=Path, help="folder of rows (default: book/results/experiments/LOG-PROFILE)")
+    experiment.add_argument(
+        "--out", type=new_folder, help="folder of rows (default: book/results/experiments/LOG-PROFILE)"
+    )
 
     book = sub.add_parser("book", help="execute every notebook with papermill and build the HTML book")
     book.add_argument("--profile", default="smoke", help=f"one of {', '.join(PROFILES)}")
-    book.add_argument("--out", type=Path, default=paths.BUILD)
+    book.add_argument("--out", type=new_folder, default=paths.BUILD)
     book.add_argument("--only", default="*", metavar="PATTERN", help="notebooks whose name matches, such as 'ch0*'")
     book.add_argument("--no-run", action="store_true", help="only build the pages")
     book.add_argument(
@@ -92,11 +99,11 @@ def parser() -> argparse.ArgumentParser:
     ledger = sub.add_parser("ledger", help="every claim of the paper and what the recorded rows say of it")
     ledger.add_argument(
         "--rows",
-        type=Path,
+        type=existing,
         default=paths.EVIDENCE,
         help="folder of rows under the first protocol (default: the book's)",
     )
-    ledger.add_argument("--second", type=Path, default=paths.SECOND, help="the same under the second protocol")
+    ledger.add_argument("--second", type=existing, default=paths.SECOND, help="the same under the second protocol")
     ledger.add_argument("--write", action="store_true", help="write the tables into README.md and book/ledger.md")
 
     shop = sub.add_parser("enumerable", help="the shop that is small enough to sum over: what it shows, as tables")
@@ -124,27 +131,30 @@ def _add_source(p: argparse.ArgumentParser) -> None:
 def _spec(args):
     """-> (what to run, the words that say so): profile, log, files, changed budgets."""
     from crs_lite.adapters import registry
+
+    profile = get_profile(args.profile, **budgets(args.set))  # before anything large is imported
     from crs_lite.prepared import RunSpec
 
     files = {option: path for option in registry.options() if (path := getattr(args, option)) is not None}
     source = registry.LogSource(args.log, files)
     words = source.words() + (f" --set {' '.join(args.set)}" if args.set else "")
-    return RunSpec(get_profile(args.profile, **budgets(args.set)), source), words
+    return RunSpec(profile, source), words
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command. Returns the exit status: 0, or 2 after one sentence that says what was wrong."""
-    args = parser().parse_args(argv)
-    try:
+    """Run one command. Returns the exit status: 0, or 2 after one sentence that says what was wrong (see
+    `arguments`)."""
+
+    def command() -> int:
+        args = parser().parse_args(argv)
         if getattr(args, "log", None) == "help":
             from crs_lite.adapters import registry
 
             print(registry.help())
             return 0
         return globals()[f"_{args.command}"](args)
-    except CRSError as e:
-        print(f"error: {e}", file=sys.stderr)
-        return 2
+
+    return to_the_end(command)
 
 
 def _data(args) -> int:
@@ -155,10 +165,10 @@ def _data(args) -> int:
 
 
 def _run(args) -> int:
+    spec, words = _spec(args)
     from crs_lite.model import distributed
 
     distributed.start()
-    spec, words = _spec(args)
     if distributed.process_number() > 0:
         sys.stdout = open(os.devnull, "w")  # one voice is enough
     p = spec(args.seed, args.out)

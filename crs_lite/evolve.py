@@ -23,6 +23,7 @@ from crs_lite.tasks import Codec
 from crs_lite.trie import Trie
 
 Prompt = Callable[[SearchRequest], list[int]]  # where reasoning begins
+_FROM_PROFILE = ("steps", "prompts", "group", "beams", "lr", "temperature", "kl")  # budgets called rl_... there
 
 
 def split(
@@ -37,18 +38,9 @@ def split(
 
 def rl_config(profile: Profile, arm: rl.Arm = "rgrpo", **changes) -> rl.RLConfig:
     """The RL budget of a profile, the same for every arm."""
-    config = rl.RLConfig(
-        arm=arm,
-        steps=profile.rl_steps,
-        prompts=profile.rl_prompts,
-        group=profile.rl_group,
-        beams=profile.rl_beams,
-        lr=profile.rl_lr,
-        temperature=profile.rl_temperature,
-        kl=profile.rl_kl,
-        max_reasoning=min(profile.max_reasoning, profile.max_conclusion),
-        dtype=best_dtype(profile.dtype),
-    )
+    same = {name: getattr(profile, f"rl_{name}") for name in _FROM_PROFILE}
+    longest = min(profile.max_reasoning, profile.max_conclusion)
+    config = rl.RLConfig(arm=arm, max_reasoning=longest, dtype=best_dtype(profile.dtype), **same)
     return replace(config, **changes)
 
 
@@ -86,17 +78,9 @@ def collect(
     Several such trajectories of one request differ in luck more than in truth; one drawn at random is kept.
     """
     rng = np.random.default_rng(seed)
-    drawn = sample_thoughts(
-        model,
-        codec,
-        requests,
-        profile.collect_samples,
-        profile.rl_temperature,
-        min(profile.max_reasoning, profile.max_conclusion),
-        profile.eval_batch,
-        seed,
-        prompt,
-    )
+    longest = min(profile.max_reasoning, profile.max_conclusion)
+    budgets = (profile.collect_samples, profile.rl_temperature, longest, profile.eval_batch)
+    drawn = sample_thoughts(model, codec, requests, *budgets, seed, prompt)
     kept = []
     for row, (request, thoughts) in enumerate(zip(requests, drawn, strict=True)):
         good = sorted(

@@ -15,9 +15,9 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from crs_lite.errors import CRSError
 from crs_lite.files import write_bytes
@@ -26,20 +26,30 @@ Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
 
+YEARS = -62_135_596_800, 253_402_300_799  # 0001 to 9999, what a calendar can say
+
+
+def _repaired(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+Text = Annotated[str, AfterValidator(_repaired)]  # half a surrogate pair becomes U+FFFD
+
+
 class Item(BaseModel):
     """One catalogue entry. `id` is its row, 0..N-1; `key` is the shop's own name for it."""
 
     model_config = ConfigDict(frozen=True)
     id: int = Field(ge=0)
-    key: str
-    title: str
-    brand: str | None = None
-    category: str | None = None
-    price: float | None = None
-    sales: int | None = None
-    attributes: dict[str, str] = {}
+    key: Text
+    title: Text
+    brand: Text | None = None
+    category: Text | None = None
+    price: float | None = Field(None, ge=0, allow_inf_nan=False)
+    sales: int | None = Field(None, ge=0)
+    attributes: dict[Text, Text] = {}
 
-    def facets(self) -> dict[str, str]:
+    def facets(self) -> dict[Text, Text]:
         """Everything a sentence can say about the item, in a fixed order: category, brand, attributes."""
         named = {"category": self.category, "brand": self.brand}
         return {k: v for k, v in named.items() if v} | self.attributes
@@ -50,8 +60,8 @@ class User(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     id: int = Field(ge=0)
-    key: str
-    profile: dict[str, str] = {}
+    key: Text
+    profile: dict[Text, Text] = {}
 
 
 class Interaction(BaseModel):
@@ -61,10 +71,10 @@ class Interaction(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True)
-    time: int = Field(description="seconds since 1970-01-01 UTC; if not `timed`, a number that only orders")
-    place: str | None = None
-    entrance: str | None = None
-    query: str
+    time: int = Field(ge=YEARS[0], le=YEARS[1], description="UTC seconds; if not `timed`, an order")
+    place: Text | None = None
+    entrance: Text | None = None
+    query: Text
     shown: tuple[int, ...] = ()
     clicked: tuple[int, ...] = ()
     strength: tuple[float, ...] = ()

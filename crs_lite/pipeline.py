@@ -12,7 +12,6 @@ from time import perf_counter
 import numpy as np
 import torch
 
-from crs_lite.files import read_json_lines
 from crs_lite.prepared import Prepared
 from crs_lite.scoring import baselines, score
 from crs_lite.training import align, collect, consolidate, direct, distil, explore, split
@@ -75,7 +74,7 @@ def run(p: Prepared, command: str = "", commit: str | None = None) -> dict:
         "context": context_report(p),
         "stage_minutes": {s.folder.name: s.minutes for s in made},
         "stage_info": {s.folder.name: s.info for s in made},
-        "rl_steps": read_json_lines(explored.folder / "steps.jsonl", f"delete {explored.folder} and run again."),
+        "rl_steps": explored.json_lines("steps.jsonl"),
         "baselines": fixed,
         "stages": stages,
     }

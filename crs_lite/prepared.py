@@ -128,8 +128,6 @@ def prepare(
     work, log_key = Workspace(root, seed), log.digest()
     train = log.split("train")[-profile.train_requests :]
     ids_stage, sids = _ids(log, log_key, profile, work, shipped)
-    if profile.teacher not in TEACHERS:
-        raise CRSError(f"unknown teacher {profile.teacher!r}; use one of {', '.join(TEACHERS)}.")
     evidence = Evidence(log)
     # The tokenizer is the same whatever teacher a run has: every format and teacher begins from the same alignment.
     teacher = Teacher(log, evidence, TeacherBias(), seed)

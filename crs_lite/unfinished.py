@@ -116,7 +116,9 @@ class Keeper:
         return as_first(perf_counter() - self._saved_at >= SECONDS)
 
     def keep(self, parts: dict[str, Any], position: Any) -> None:
-        """`save`, now."""
+        """`save`, now. Raises `CRSError` when a weight is not a finite number: such a state helps nobody."""
+        if bad := [name for name, p in trainable(parts["model"]).items() if not torch.isfinite(p).all()]:
+            raise CRSError(f"{self.folder}: the weights {bad[0]} are not finite any more; lower the learning rate.")
         self._write({**parts, "everywhere": self.everywhere}, position)
         self._saved_at = perf_counter()
 
@@ -205,6 +207,12 @@ class Keeping(TrainerCallback):
             trainer.store_flos()
             sums = trainer._tr_loss.item(), trainer._total_loss_scalar, trainer._globalstep_last_logged
             self.keeper.keep(self.parts, (asdict(state), *sums))
+
+
+def finite(loss: torch.Tensor, what: str, step: int) -> None:
+    """Raises `CRSError` naming the step when its loss is no finite number."""
+    if not torch.isfinite(loss):
+        raise CRSError(f"{what} step {step}: the loss is not finite; lower the learning rate or check the start.")
 
 
 def as_first(value: Any) -> Any:

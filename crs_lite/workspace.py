@@ -1,7 +1,8 @@
 """Stages that survive a kill: each writes one folder with a manifest, or leaves nothing that could be taken for one.
 
 A stage's key is the hash of everything it depends on (its settings and the keys of the stages before it). A folder
-whose manifest carries the same key is reused; anything else is made again. A half-made stage is called NAME.partial:
+whose manifest carries the same key is reused, after its files were compared with the sha256 that the manifest holds
+of each; anything else is made again. A half-made stage is called NAME.partial:
 when the same key is made again, its subfolder `unfinished` is kept, in which training finds its own state. One process
 at a time makes a stage of a run folder; others wait and say for whom. What is finished is read without a lock.
 """
@@ -28,6 +29,7 @@ import torch
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
+from crs_lite import vouched
 from crs_lite.errors import CRSError
 from crs_lite.files import read_json, write_json
 from crs_lite.model.distributed import process_number, wait
@@ -45,12 +47,15 @@ class Begun(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What a finished stage says of itself. `info`: what its maker wants remembered."""
+    """What a finished stage says of itself. `info`: what its maker wants remembered; `files`: a sha256 of each, and
+    `sha256`: of the manifest without this field. Stages of older versions have neither."""
 
     model_config = ConfigDict(extra="allow")
     key: str
     info: dict[str, Any]
     minutes: float
+    files: dict[str, str] = {}
+    sha256: str | None = None
 
 
 def versions() -> dict[str, str]:
@@ -86,11 +91,34 @@ class Stage:
     """A finished stage: its folder and what its manifest says."""
 
     def __init__(self, folder: Path, manifest: Manifest):
-        self.folder, self.key, self.info, self.minutes = folder, manifest.key, manifest.info, manifest.minutes
+        self._folder, self.key, self.info, self.minutes = folder, manifest.key, manifest.info, manifest.minutes
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies. Raises `CRSError` when another process has since put another stage there."""
+        now = read_manifest(self._folder)
+        if now is None or now.key != self.key:
+            raise CRSError(f"{self._folder}: replaced while this run was using it; give every run an --out of its own.")
+        return self._folder
 
     def json(self, name: str, model: type = dict):
         """A JSON file of the stage, checked against `model`. Raises `CRSError` naming the file."""
-        return read_json(self.folder / name, model, f"delete the folder {self.folder} and run again.")
+        return read_json(self.folder / name, model, _remedy(self._folder))
+
+    def json_lines(self, name: str) -> list[dict]:
+        """The rows of a small file of JSON lines. Raises `CRSError` naming file and row."""
+        path, rows = self.folder / name, []
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as e:
+            raise CRSError(f"{path}: cannot be read ({e}); {_remedy(self._folder)}") from None
+        # Not `splitlines`, which would also cut at the line separators of Unicode, and JSON text may hold those.
+        for n, line in enumerate(text.removesuffix("\n").split("\n") if text else [], 1):
+            try:
+                rows.append(json.loads(line))
+            except (ValueError, RecursionError) as e:
+                raise CRSError(f"{path}, row {n}: damaged ({str(e)[:120]}); {_remedy(self._folder)}") from None
+        return rows
 
 
 class Workspace:
@@ -111,6 +139,8 @@ class Workspace:
         key = digest({"stage": name, "seed": self.seed, "versions": versions(), **values})
         folder = self.root / name
         known = read_manifest(folder)
+        if known and known.key == key:
+            vouched.check(folder, known.files, _remedy(folder))
         wait()  # all have read the same state
         if not known or known.key != key:
             with alone(self.root, name):
@@ -138,9 +168,8 @@ class Workspace:
         minutes = spent + (perf_counter() - started) / 60
         manifest = {**about, "info": info, "minutes": minutes, "versions": versions(), "hardware": hardware()}
         manifest["threads"] = torch.get_num_threads()  # another number of them may change the last bits
-        plain = json.loads(json.dumps(manifest, default=str))  # a stage may depend on, say, a path
         shutil.rmtree(partial / UNFINISHED, ignore_errors=True)
-        write_json(partial / MANIFEST, plain, indent=1)
+        seal(partial, manifest)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)  # the one moment at which the stage begins to exist
         print(f"stage {name}: {minutes:.1f} min", flush=True)
@@ -197,13 +226,32 @@ def _holder(path: Path) -> str:
         return "another process makes a stage here"
 
 
-def read_manifest(folder: Path) -> Manifest | None:
-    """A stage's manifest, None if there is none. Raises `CRSError` when it cannot be read."""
+def seal(folder: Path, about: dict) -> None:
+    """Write the manifest of a folder that is complete: `about`, and a sha256 of every file."""
+    plain = json.loads(json.dumps(about, default=str))  # a stage may depend on, say, a path
+    plain["files"] = vouched.sums(folder, but=[MANIFEST])
+    write_json(folder / MANIFEST, {**plain, "sha256": digest(plain)}, indent=1)
+
+
+def read_manifest(folder: Path, check: bool = False) -> Manifest | None:
+    """A stage's manifest, None if there is none. Raises `CRSError` when it cannot be read or is not the one that was
+    written; with `check`, also when a file of the stage is not."""
     path = folder / MANIFEST
     if not path.exists():
         return None
-    value = read_json(path, dict, f"delete the folder {folder} and run again.")
-    return Manifest.model_validate(value) if {"key", "info", "minutes"} <= set(value) else None
+    value = read_json(path, dict, _remedy(folder))
+    if not {"key", "info", "minutes"} <= set(value):
+        return None
+    if "sha256" in value and digest({k: v for k, v in value.items() if k != "sha256"}) != value["sha256"]:
+        raise CRSError(f"{path}: damaged or changed since it was written; {_remedy(folder)}")
+    manifest = read_json(path, Manifest, _remedy(folder))
+    if check:
+        vouched.check(folder, manifest.files, _remedy(folder))
+    return manifest
+
+
+def _remedy(folder: Path) -> str:
+    return f"delete the folder {folder} and run again."
 
 
 def seed_all(seed: int) -> None:

@@ -1,12 +1,12 @@
 """One round of the loop: what is sorted, what is explored, what is kept."""
 
 import copy
+import json
 from types import SimpleNamespace
 
 import torch
 
 from crs_lite import evolve
-from crs_lite.files import read_json_lines
 from crs_lite.profiles import get_profile
 from crs_lite.ranker import CRSRanker
 
@@ -55,6 +55,8 @@ def test_exploration_learns_from_prompts_and_targets(toy_kit, tmp_path):
     reference = copy.deepcopy(model)
     config = evolve.rl_config(get_profile("smoke", max_reasoning=8), steps=2, prompts=2, group=3, beams=5, lr=1e-2)
     history = evolve.explore(model, reference, codec, log.split("train")[:4], config, 0, tmp_path / "steps.jsonl")
-    assert read_json_lines(tmp_path / "steps.jsonl", "x.") == history and len(history) == 2
+    assert [json.loads(line) for line in (tmp_path / "steps.jsonl").open(encoding="utf-8")] == history and len(
+        history
+    ) == 2
     gap = [not torch.equal(a, b) for a, b in zip(model.parameters(), reference.parameters(), strict=True)]
     assert any(gap) == any(row["grad_norm"] > 0 for row in history)

@@ -5,8 +5,10 @@ import gzip
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from toy import toy_log
 
+from crs_lite.context import when
 from crs_lite.errors import CRSError
 from crs_lite.logs import Interaction, Item, SearchLog, SearchRequest, User, read_jsonl_gz, write_jsonl_gz
 
@@ -116,3 +118,30 @@ def test_faults_in_files_are_named_by_file_and_row(tmp_path):
     (tmp_path / "users.jsonl.gz").unlink()
     with pytest.raises(CRSError, match="users.jsonl.gz: no such file"):
         SearchLog.load(tmp_path)
+
+
+def test_half_a_surrogate_pair_is_repaired_where_it_enters():
+    """Otherwise the log could neither be saved nor named by its hash."""
+    whole, half = (
+        "\U0001f600",
+        "\U0001f600".encode("utf-16-le", "surrogatepass")[:2].decode("utf-16-le", "surrogatepass"),
+    )
+    item = Item(id=0, key=f"k{half}", title=f"{whole} {half}x", brand=half, attributes={half: f"{half}{half}"})
+    assert (item.key, item.title, item.brand, item.attributes) == ("k�", f"{whole} �x", "�", {"�": "��"})
+    user = User(id=0, key="u", profile={"city": f"é{half}"})
+    request = SearchRequest(id=0, user=0, time=0, query=f"{half} lamp", clicked=(0,), split="train")
+    assert user.profile == {"city": "é�"} and request.query == "� lamp"
+    assert len(SearchLog("odd", [item], [user], [request]).digest()) == 64
+
+
+@pytest.mark.parametrize("price", [float("nan"), float("inf"), -1.0])
+def test_a_price_is_a_number_and_not_below_zero(price):
+    with pytest.raises(ValidationError, match="price"):
+        Item(id=0, key="k", title="t", price=price)
+
+
+@pytest.mark.parametrize("time", [1_700_000_000_000, -(10**12), 10**30])
+def test_a_time_is_one_that_a_calendar_can_say(time):
+    with pytest.raises(ValidationError, match="time"):
+        SearchRequest(id=0, user=0, time=time, query="q", clicked=(0,), split="train")
+    when(253_402_300_799), when(-62_135_596_800)  # the ends are written, too

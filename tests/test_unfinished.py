@@ -82,3 +82,19 @@ def test_a_save_that_fails_leaves_the_one_before(tmp_path, saved, monkeypatch):
     with pytest.raises(OSError):
         Keeper(tmp_path).keep(parts(0), "new")
     assert Keeper(tmp_path).load(parts(0)) == {"at": [7, 0.1]}
+
+
+def test_weights_that_are_not_finite_are_not_kept(tmp_path, saved):
+    other = parts(0)
+    with torch.no_grad():
+        other["model"].bias[1] = torch.inf
+    with pytest.raises(CRSError, match="the weights bias are not finite"):
+        Keeper(tmp_path).keep(other, "new")
+    assert Keeper(tmp_path).load(parts(0)) == {"at": [7, 0.1]}
+
+
+def test_a_loss_that_is_not_finite_is_named_with_its_step():
+    unfinished.finite(torch.tensor(1.0), "LTRGR", 3)
+    for bad in (torch.nan, torch.inf):
+        with pytest.raises(CRSError, match="LTRGR step 3: the loss is not finite"):
+            unfinished.finite(torch.tensor(bad), "LTRGR", 3)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -72,11 +73,56 @@ def test_random_numbers_of_a_stage_do_not_depend_on_what_ran_before(tmp_path):
 
 def test_a_damaged_manifest_is_named(tmp_path):
     stage = Workspace(tmp_path, 0).run("a", {}, lambda folder: {})
-    (stage.folder / "manifest.json").write_text('{"key": ')
+    manifest = stage.folder / "manifest.json"
+    whole = manifest.read_text(encoding="utf-8")
+    for changed in (whole.replace('"minutes": ', '"minutes": 1'), whole.replace('"seed": 0', '"seed": 1')):
+        manifest.write_text(changed)
+        with pytest.raises(CRSError, match="manifest.json: damaged or changed since"):
+            Workspace(tmp_path, 0).run("a", {}, lambda folder: {})
+    manifest.write_text('{"key": 1, "info": [], "minutes": "x"}')
+    with pytest.raises(CRSError, match="manifest.json: key: .*valid string"):
+        Workspace(tmp_path, 0).run("a", {}, lambda folder: {})
+    manifest.write_text('{"key": ')
     with pytest.raises(CRSError, match="manifest.json, line 1: damaged"):
         Workspace(tmp_path, 0).run("a", {}, lambda folder: {})
-    (stage.folder / "manifest.json").write_text(json.dumps({"other": 1}))
+    manifest.write_text(json.dumps({"other": 1}))
     assert Workspace(tmp_path, 0).run("a", {}, lambda folder: {"again": 1}).info == {"again": 1}
+
+
+@pytest.mark.parametrize("how", ["one bit", "empty", "gone", "a folder"])
+def test_a_stage_vouches_for_its_files(tmp_path, how):
+    def make(folder):
+        (folder / "deep").mkdir()
+        (folder / "deep" / "w").write_bytes(bytes(100))
+        (folder / "x.json").write_text("1")
+
+    path = Workspace(tmp_path, 0).run("a", {}, make).folder / "deep" / "w"
+    Workspace(tmp_path, 0).run("a", {}, lambda folder: pytest.fail("made again"))
+    path.unlink()
+    if how == "a folder":
+        path.mkdir()
+    elif how != "gone":
+        path.write_bytes(b"" if how == "empty" else bytes(99) + b"\x01")
+    with pytest.raises(CRSError, match=r"deep.w: .*; delete the folder .*a and run again") as caught:
+        Workspace(tmp_path, 0).run("a", {}, make)
+    assert "\n" not in str(caught.value)
+    shutil.rmtree(tmp_path / "a")  # the remedy
+    assert Workspace(tmp_path, 0).run("a", {}, make).info == {}
+
+
+def test_a_stage_of_an_older_version_has_no_checksums_and_is_read(tmp_path):
+    stage = Workspace(tmp_path, 0).run("a", {}, lambda folder: {"n": 1})
+    path = stage.folder / "manifest.json"
+    about = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({k: v for k, v in about.items() if k not in ("files", "sha256")}), encoding="utf-8")
+    assert Workspace(tmp_path, 0).run("a", {}, lambda folder: pytest.fail("made again")).info == {"n": 1}
+
+
+def test_a_stage_that_another_run_replaced_is_not_read(tmp_path):
+    mine = Workspace(tmp_path, 0).run("a", {"lr": 1}, lambda folder: {})
+    Workspace(tmp_path, 0).run("a", {"lr": 2}, lambda folder: {})
+    with pytest.raises(CRSError, match="a: replaced while this run was using it; give every run an --out of its own"):
+        mine.json("x.json")
 
 
 def test_values_and_stages_are_told_apart_in_a_key(tmp_path):
@@ -110,6 +156,17 @@ def test_files_of_a_stage_are_read_with_its_name(tmp_path):
     assert stage.json("x.json") == {"n": "two"}
     with pytest.raises(CRSError, match="x.json: n: .*valid integer.*; delete the folder .*a and run again"):
         stage.json("x.json", dict[str, int])
+
+
+def test_a_damaged_row_is_named(tmp_path):
+    rows = '{"a": 1}\n{"a": "\u2028"}\n'
+    stage = Workspace(tmp_path, 0).run("a", {}, lambda folder: (folder / "s.jsonl").write_text(rows) and None)
+    assert stage.json_lines("s.jsonl") == [{"a": 1}, {"a": "\u2028"}]
+    (stage.folder / "s.jsonl").write_text('{"a": 1}\n{"a": \n', encoding="utf-8")
+    with pytest.raises(CRSError, match="s.jsonl, row 2: damaged .*; delete the folder"):
+        stage.json_lines("s.jsonl")
+    with pytest.raises(CRSError, match="none.jsonl: cannot be read .*; delete the folder"):
+        stage.json_lines("none.jsonl")
 
 
 def test_changed_budgets_name_a_folder():

@@ -23,7 +23,7 @@ from crs_lite.decode import at_least_float32, left_pad
 from crs_lite.logs import SearchRequest
 from crs_lite.ranker import CRSRanker
 from crs_lite.tasks import Codec
-from crs_lite.unfinished import Keeper
+from crs_lite.unfinished import Keeper, finite
 
 HIDDEN = frozenset({"profile", "history", "place", "time", "entrance"})
 
@@ -89,6 +89,7 @@ def rank_own_beams(
         right, best_wrong, random_wrong = scores.view(3, -1)
         ranking = margin_losses(right, best_wrong, random_wrong, margin)
         loss = ranking - generation * right.mean() / sid.shape[1]
+        finite(loss, "LTRGR", len(history))
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

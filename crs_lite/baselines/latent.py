@@ -20,12 +20,13 @@ from tqdm import tqdm
 from transformers import DynamicCache, PreTrainedModel
 
 from crs_lite.decode import Tree, at_least_float32, beam_search, empty_cache, force, left_pad
+from crs_lite.errors import CRSError
 from crs_lite.logs import SearchRequest
 from crs_lite.model import backbones
 from crs_lite.rewards import group_advantage
 from crs_lite.tasks import Codec
 from crs_lite.trie import Trie
-from crs_lite.unfinished import Keeper
+from crs_lite.unfinished import Keeper, finite
 
 
 @dataclass(frozen=True)
@@ -60,16 +61,21 @@ class Bridge(torch.nn.Module):
 
 
 def save(folder: Path, model: PreTrainedModel, bridge: Bridge) -> None:
-    """The model, Hugging Face's way, and beside it the bridge."""
+    """The model, Hugging Face's way, and beside it the bridge. Raises `CRSError` for weights that are not finite."""
+    if not all(torch.isfinite(p).all() for p in bridge.parameters()):
+        raise CRSError(f"{folder}: the bridge's weights are not finite, so nothing is saved; lower the learning rate.")
     backbones.save(folder, model)
     save_file(bridge.state_dict(), folder / "bridge.safetensors")
 
 
 def load(folder: Path) -> tuple[PreTrainedModel, Bridge]:
-    """What `save` wrote: (model, bridge)."""
-    model = backbones.load_model(folder)
+    """What `save` wrote: (model, bridge). Raises `CRSError` for missing or damaged files."""
+    model, path = backbones.load_model(folder), folder / "bridge.safetensors"
     bridge = new_bridge(model)
-    bridge.load_state_dict(load_file(folder / "bridge.safetensors"))
+    try:
+        bridge.load_state_dict(load_file(path))
+    except Exception as e:  # the libraries below raise many kinds; the reader needs one sentence
+        raise CRSError(f"{path}: damaged ({e!r:.120}); delete the folder {folder} and run again.") from None
     return model, bridge
 
 
@@ -154,6 +160,7 @@ def supervise(
         for _ in range(config.tokens):
             state.step(model, bridge(state.hidden))
         loss = id_loss(model, state, codec.end_think, sid[[requests[i].target for i in rows]]).mean()
+        finite(loss, "LatentR3", len(losses))
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -242,6 +249,7 @@ def reinforce(
         latents, reward = explore(model, bridge, prompts, sid[[r.target for r in rows]], codec, config, generator)
         advantage = torch.as_tensor(group_advantage(reward)[0], dtype=latents.dtype, device=model.device)
         loss = latent_policy_loss(model, bridge, prompts, latents, advantage, codec, config)
+        finite(loss, "LatentR3", len(history))
         optimizer.zero_grad()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(bridge.parameters(), 1.0)

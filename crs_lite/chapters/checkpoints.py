@@ -9,7 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from pydantic import BaseModel, ConfigDict
 
+from crs_lite import vouched
 from crs_lite.errors import CRSError
 from crs_lite.files import read_json, write_json
 from crs_lite.logs import SearchLog
@@ -18,10 +20,23 @@ from crs_lite.paths import CHECKPOINTS
 from crs_lite.profiles import get_profile
 from crs_lite.sid.codes import SemanticIDs
 from crs_lite.tasks import Codec
-from crs_lite.workspace import MANIFEST, read_manifest
+from crs_lite.workspace import read_manifest, seal
 
 FOLDER = CHECKPOINTS
+ABOUT = "about.json"
+REMEDY = "restore the folder, or make it: `python -m crs_lite artifacts`."
 STAGES = {"aligned": "align", "distilled": "distil"}  # name -> stage of a run
+
+
+class About(BaseModel):
+    """What `about.json` says. `files`: a sha256 of every other file."""
+
+    model_config = ConfigDict(extra="allow")
+    log: str
+    log_sha256: str
+    profile: dict
+    stages: dict[str, dict]
+    files: dict[str, str]
 
 
 def make(run: Path, log: SearchLog, profile_name: str = "laptop", folder: Path = FOLDER) -> None:
@@ -31,7 +46,7 @@ def make(run: Path, log: SearchLog, profile_name: str = "laptop", folder: Path =
     SemanticIDs.load(run / "ids").save(folder / "ids")
     backbones.load_tokenizer(run / "backbone").save_pretrained(folder / "tokenizer")
     for name, stage in STAGES.items():
-        manifest = read_manifest(run / stage)
+        manifest = read_manifest(run / stage, check=True)
         if manifest is None:
             first = f"python -m crs_lite run --profile {profile_name}"
             raise CRSError(f"{run / stage}: no finished stage; run `{first}` first.")
@@ -39,12 +54,20 @@ def make(run: Path, log: SearchLog, profile_name: str = "laptop", folder: Path =
         about["stages"][name] = {
             k: getattr(manifest, k) for k in ("stage", "key", "seed", "info", "minutes", "versions", "hardware")
         }
-    write_json(folder / "about.json", about, indent=1)
+    vouch(folder, about)
+
+
+def vouch(folder: Path, about: dict) -> None:
+    """Write `about.json`, with a sha256 of every other file of the folder."""
+    write_json(folder / ABOUT, {**about, "files": vouched.sums(folder, but=[ABOUT])}, indent=1)
 
 
 def about(folder: Path = FOLDER) -> dict:
-    """What the artifacts are: log, profile, and of each stage its key, seed, minutes and hardware."""
-    return read_json(folder / "about.json", dict, "restore the folder, or make it: `python -m crs_lite artifacts`.")
+    """What the artifacts are: log, profile, and of each stage its key, seed, minutes and hardware. Raises `CRSError`
+    naming a file that is not the one this was written for."""
+    found = read_json(folder / ABOUT, About, REMEDY).model_dump()
+    vouched.check(folder, found["files"], REMEDY)
+    return found
 
 
 def unpack(run: Path, folder: Path = FOLDER) -> list[str]:
@@ -58,7 +81,7 @@ def unpack(run: Path, folder: Path = FOLDER) -> list[str]:
         target = run / manifest["stage"]
         if read_manifest(target) is None:
             backbones.save(target, model(name, folder))
-            write_json(target / MANIFEST, {**manifest, "half_precision": True}, indent=1)
+            seal(target, {**manifest, "half_precision": True})
             put.append(manifest["stage"])
     return put
 
@@ -80,4 +103,5 @@ def model(name: str, folder: Path = FOLDER):
     with arrays of their own. Raises `CRSError` for an unknown name."""
     if name not in STAGES:
         raise CRSError(f"no artifact {name!r}; use one of {', '.join(STAGES)}.")
+    about(folder)  # its files are what they were
     return backbones.load_model(folder / name, "cpu").to(torch.float32)

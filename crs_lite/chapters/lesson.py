@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from pydantic import BaseModel, FiniteFloat
 
 from crs_lite.errors import CRSError
 from crs_lite.files import read_json
@@ -17,6 +19,24 @@ ANSWERS = Path(__file__).with_name("answers.json")
 HEADLINE_MIME = "application/x-crs-headline+json"  # how a recorded metric stands in a notebook's output
 RESTORE = "restore the file."
 MADE_FOR = {"smoke": "any CPU", "laptop": "2 CPU cores", "colab": "one T4", "gpu": "one large GPU"}
+
+
+class Recorded(BaseModel):
+    """What a recorded run of a chapter took and reached."""
+
+    minutes: FiniteFloat
+    peak_mb: int
+    headlines: dict[str, FiniteFloat]
+    hardware: str
+    date: str = ""
+
+
+class Answer(BaseModel):
+    """The answer to an exercise, and what helps to find it."""
+
+    answer: Any
+    hint: str
+    tolerance: FiniteFloat = 1e-6
 
 
 def running_example(log: SearchLog) -> SearchRequest:
@@ -58,15 +78,15 @@ class Whole(pd.DataFrame):
 def run_box(chapter: str) -> pd.DataFrame:
     """Profile -> what it is made for, and what a recorded run of this chapter took and reached ("not run" where none
     was)."""
-    known = read_json(CHAPTERS, dict, RESTORE).get(chapter, {}) if CHAPTERS.exists() else {}
+    known = read_json(CHAPTERS, dict[str, dict[str, Recorded]], RESTORE).get(chapter, {}) if CHAPTERS.exists() else {}
     rows = {}
     for name in MADE_FOR:
         run = known.get(name)
         rows[name] = {
             "made for": MADE_FOR[name],
-            "minutes": f"{run['minutes']:.1f}" if run else "not run",
-            "memory, MB": f"{run['peak_mb']:.0f}" if run else "",
-            "to expect": ", ".join(f"{k} {v:.3f}" for k, v in run["headlines"].items()) if run else "",
+            "minutes": f"{run.minutes:.1f}" if run else "not run",
+            "memory, MB": f"{run.peak_mb:.0f}" if run else "",
+            "to expect": ", ".join(f"{k} {v:.3f}" for k, v in run.headlines.items()) if run else "",
         }
     return Whole(pd.DataFrame.from_dict(rows, orient="index").rename_axis("profile"))
 
@@ -101,11 +121,11 @@ def check(label: str, answer) -> bool:
 
     Raises `CRSError` for an exercise that has no answer to check.
     """
-    known = read_json(ANSWERS, dict, RESTORE)
+    known = read_json(ANSWERS, dict[str, Answer], RESTORE)
     if label not in known:
         raise CRSError(f"check: no exercise {label!r}; use one of {', '.join(sorted(known))}.")
-    right = _same(answer, known[label]["answer"], known[label].get("tolerance", 1e-6))
-    print(f"{label}: " + ("right" if right else "not yet. " + known[label]["hint"]))
+    right = _same(answer, known[label].answer, known[label].tolerance)
+    print(f"{label}: " + ("right" if right else "not yet. " + known[label].hint))
     return right
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from pydantic import BaseModel, FiniteFloat
 
 from crs_lite.errors import CRSError
 from crs_lite.files import read_json, write_json
@@ -24,6 +25,14 @@ NAMES = {
     (0, N_ITEMS, N_USERS, 0): "marketplace",
     (0, N_ITEMS, LARGE_USERS, LARGE_CROWD): "marketplace-large",
 }
+
+
+class About(BaseModel):
+    """What `world.json` must say."""
+
+    name: str
+    sha256: str
+    weights: dict[str, FiniteFloat]
 
 
 def generate(
@@ -71,10 +80,10 @@ def load(folder: Path) -> tuple[SearchLog, Truth]:
     """Read what `save` wrote. Raises `CRSError` for a missing or damaged file, or one that is of another world."""
     folder = Path(folder)
     path = folder / "world.json"
-    world = read_json(path, dict, "check the folder, or regenerate it with `python -m crs_lite data`.")
+    world = read_json(path, About, "check the folder, or regenerate it with `python -m crs_lite data`.")
     try:
-        name, digest, weights = world["name"], world["sha256"], Weights(**world["weights"])
-    except (ValueError, KeyError, TypeError) as e:
+        name, digest, weights = world.name, world.sha256, Weights(**world.weights)
+    except TypeError as e:
         raise CRSError(f"{path}: not the description of a marketplace ({e!r}); regenerate the folder.") from None
     log = SearchLog.load(folder, name)
     if log.digest() != digest:

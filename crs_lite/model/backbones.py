@@ -103,8 +103,6 @@ def tiny_model(profile: Profile, vocab: int) -> PreTrainedModel:
         attention_dropout=0.0,
     )
     configs = {"llama": LlamaConfig, "qwen3": Qwen3Config}
-    if profile.arch not in configs:
-        raise CRSError(f"unknown architecture {profile.arch!r}; use one of {', '.join(configs)}.")
     config = configs[profile.arch](**common, head_dim=profile.hidden // profile.heads)
     return AutoModelForCausalLM.from_config(config, attn_implementation="sdpa", dtype=torch.float32)
 

@@ -18,7 +18,7 @@ import nbformat
 import psutil
 from nbformat import NotebookNode
 
-from crs_lite.chapters.lesson import HEADLINE_MIME
+from crs_lite.chapters.lesson import HEADLINE_MIME, Recorded
 from crs_lite.errors import CRSError
 from crs_lite.files import read_json, write_json
 from crs_lite.paths import CHAPTERS, ROOT
@@ -260,7 +260,7 @@ def build_book(
 def record(report: BookReport, path: Path = CHAPTERS) -> None:
     """Keep minutes, memory and headline metrics of every chapter that ran without a fault, beside those of other
     profiles."""
-    known = read_json(path, dict, "restore it, or delete it and record again.") if path.exists() else {}
+    known = _recorded(path)
     for run in report.runs:
         if run.error is None:
             row = {"minutes": round(run.minutes, 2), "peak_mb": round(run.peak_mb), "headlines": run.headlines}
@@ -269,9 +269,16 @@ def record(report: BookReport, path: Path = CHAPTERS) -> None:
     write_json(path, known, indent=1, sort_keys=True)
 
 
+def _recorded(path: Path) -> dict[str, dict[str, dict]]:
+    known: dict = {}
+    if path.exists():
+        known = read_json(path, dict[str, dict[str, Recorded]], "restore it, or delete it and record again.")
+    return {chapter: {k: run.model_dump() for k, run in runs.items()} for chapter, runs in known.items()}
+
+
 def recorded_runs(path: Path = CHAPTERS) -> str:
     """The instructor's table, in Markdown: chapter and profile -> minutes, memory, hardware of the recorded run."""
-    known = read_json(path, dict, "restore it, or delete it and record again.") if path.exists() else {}
+    known = _recorded(path)
     lines = ["| notebook | profile | minutes | memory, MB | on |", "|" + " --- |" * 5]
     for chapter, runs in sorted(known.items()):
         for profile, run in runs.items():

@@ -11,9 +11,11 @@ import json
 import subprocess
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from crs_lite.errors import CRSError
 from crs_lite.evaluate import MISS, per_request
@@ -24,6 +26,36 @@ SCHEMA = 2
 LISTS = "lists"
 SHARED = ("request_ids", "cold")
 CODE = ("crs_lite", "requirements.txt", "data")  # what a number may depend on
+
+Rank = Annotated[int, Field(ge=0, lt=MISS)]
+
+
+class Form(BaseModel):
+    """What a row holds, as far as tables and verdicts read it; one value a request in its lists."""
+
+    model_config = ConfigDict(strict=True)
+    experiment: str
+    row: str
+    seed: Annotated[int, Field(ge=0)]
+    commit: str | None = None
+    log: str = ""
+    profile: dict = {}
+    date: str = ""
+    recorded_in: str = ""
+    versions: dict[str, str] = {}
+    hardware: str = ""
+    n: Annotated[int, Field(ge=1)] | None = None
+    ranks: list[Rank | None] | None = None
+    true_reasoning_ranks: list[Rank | None] | None = None
+    utility: list[FiniteFloat] | None = None
+
+    @model_validator(mode="after")
+    def _as_long(self) -> Form:
+        for name in ("ranks", "true_reasoning_ranks", "utility"):
+            if self.n and (values := getattr(self, name)) and len(values) != self.n:
+                raise ValueError(f"{name} has {len(values)} values, for {self.n} requests")
+        return self
+
 
 Row = dict
 Rows = dict[str, dict[int, Row]]  # row name -> seed -> row
@@ -37,11 +69,15 @@ def write(path: Path, row: Row) -> None:
 
 
 def read(path: Path) -> Row:
-    """Raises `CRSError` naming a file that is damaged or of another schema, or a list that is not what it was."""
+    """Raises `CRSError` naming a file that is damaged, of another schema or not the row it is named after, and a list
+    that is not what it was."""
     remedy = "delete it and run its experiment again."
     row = read_json(path, dict, remedy)
     if row.get("schema") != SCHEMA:
         raise CRSError(f"{path}: a row of another version; {remedy}")
+    form = read_json(path, Form, remedy)
+    if (form.experiment, f"{form.row}-seed{form.seed}.json") != (path.parent.name, path.name):
+        raise CRSError(f"{path}: holds {form.experiment}, {form.row}, seed {form.seed}, which is another row; {remedy}")
     lists = path.parents[1] / LISTS
     return {k: _looked_up(lists / f"{v}.json") if k in SHARED and isinstance(v, str) else v for k, v in row.items()}
 
@@ -96,7 +132,7 @@ def index(folder: Path) -> pd.DataFrame:
                     "split": " ".join(sorted({r.get("split", "") for r in of.values()})),
                     "NDCG@10": f"{np.mean(ndcg):.3f}" if ndcg else "",
                     "commit": " ".join(sorted({_made_from(r) for r in of.values()})),
-                    "date": max(r["date"] for r in of.values()),
+                    "date": max(r.get("date", "") for r in of.values()),
                 }
             )
     return pd.DataFrame(lines)
@@ -104,7 +140,7 @@ def index(folder: Path) -> pd.DataFrame:
 
 def _made_from(row: Row) -> str:
     """The commit, shortened; of rows that did not note it, the one that recorded them, marked as such."""
-    return row["commit"][:7] if row["commit"] else f"before {row['recorded_in'][:7]}"
+    return row["commit"][:7] if row.get("commit") else f"before {row.get('recorded_in', '')[:7]}"
 
 
 # -- the code a row is made from --------------------------------------------------------------------

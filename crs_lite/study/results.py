@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from pydantic import BaseModel, FiniteFloat, field_validator
 
 from crs_lite.errors import CRSError
 from crs_lite.files import read_json, write_json, write_text
@@ -15,6 +17,104 @@ from crs_lite.workspace import hardware, versions
 
 SCHEMA = 1
 NO_TRUTH = "no truth"
+METRICS = ("HR@1", "HR@10", "NDCG@10", "MRR")  # of the table
+
+
+class Metric(BaseModel):
+    """A mean over requests and its interval."""
+
+    value: FiniteFloat
+    low: FiniteFloat
+    high: FiniteFloat
+
+
+class Probe(BaseModel):
+    """A system's metrics, those of the table among them."""
+
+    metrics: dict[str, Metric]
+
+    @field_validator("metrics")
+    @classmethod
+    def _of_the_table(cls, metrics: dict[str, Metric]) -> dict[str, Metric]:
+        if missing := [m for m in METRICS if m not in metrics]:
+            raise ValueError(f"{missing[0]} is missing")
+        return metrics
+
+
+class System(Probe):
+    """What a table says of a system."""
+
+    name: str
+    true_reasoning: Probe | None = None
+    audit: dict | None = None
+
+
+class Versions(BaseModel):
+    """Of the libraries that a number depends on most."""
+
+    torch: str
+    transformers: str = ""
+    trl: str = ""
+
+
+class Named(BaseModel):
+    """A profile."""
+
+    name: str
+
+
+class Run(BaseModel):
+    """A results file of a run, as far as tables read it."""
+
+    log: str
+    profile: Named
+    seed: int
+    n_test: int
+    minutes: FiniteFloat
+    versions: Versions
+    hardware: str
+    date: str
+    command: str
+    baselines: list[System]
+    stages: list[System]
+
+
+class Pair(BaseModel):
+    """Ours and the stock library's seconds."""
+
+    name: str
+    ours: FiniteFloat
+    stock: FiniteFloat
+    ratio: FiniteFloat
+    target: FiniteFloat | None
+    note: str
+
+
+class Measured(BaseModel):
+    """One benchmark."""
+
+    rows: list[Pair]
+    hardware: str
+    versions: Versions
+    date: str
+
+
+class Bench(BaseModel):
+    """A results file of benchmarks."""
+
+    bench: dict[str, Measured]
+
+
+class Summed(BaseModel):
+    """A results file of the shop that is summed over: what made it, and at least one demonstration."""
+
+    command: str
+    commit: str
+    versions: dict[str, str]
+    hardware: str
+    date: str
+    minutes: FiniteFloat
+    noise: dict[str, Any]
 
 
 def save(path: Path, results: dict) -> None:
@@ -24,9 +124,12 @@ def save(path: Path, results: dict) -> None:
 
 def load(path: Path) -> dict:
     """Raises `CRSError` naming the file when it is missing, damaged or of another schema."""
-    results = read_json(path, dict, "restore it, or make it with `python -m crs_lite run`.")
+    remedy = "restore it, or make it with `python -m crs_lite run`."
+    results = read_json(path, dict, remedy)
     if results.get("schema") != SCHEMA:
         raise CRSError(f"{path}: results of another version; run again with this version of crs_lite.")
+    kind = Bench if "bench" in results else Summed if "noise" in results else Run
+    read_json(path, kind, remedy)
     return results
 
 
@@ -40,7 +143,7 @@ def interval(metric: dict) -> str:
     return f"{metric['value']:.3f} [{metric['low']:.3f}, {metric['high']:.3f}]"
 
 
-def table(results: dict, metrics: tuple[str, ...] = ("HR@1", "HR@10", "NDCG@10", "MRR")) -> pd.DataFrame:
+def table(results: dict, metrics: tuple[str, ...] = METRICS) -> pd.DataFrame:
     """Every system with its intervals, the two probes, and NDCG@10 as a share of the informed ceiling."""
     ceiling = next((r["metrics"]["NDCG@10"]["value"] for r in results["baselines"] if r["name"] == "informed"), None)
     out = []

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from crs_lite.baselines import latent
+from crs_lite.errors import CRSError
 
 
 def by_hand(model, bridge, prompt, tokens, end_think, ids):
@@ -102,3 +103,19 @@ def test_both_phases_of_latent_reasoning_learn(toy_model, tmp_path):
     test = codec.log.split("test")
     lists = [latent.LatentRanker("l", *pair, codec, 2).rank(test, 10) for pair in ((model, bridge), again)]
     assert (lists[0] == lists[1]).all()
+
+
+def test_damaged_and_unsound_bridges_are_named(toy_model, tmp_path):
+    model = copy.deepcopy(toy_model[0]).float()
+    bridge = latent.new_bridge(model)
+    latent.save(tmp_path / "m", model, bridge)
+    path = tmp_path / "m" / "bridge.safetensors"
+    for data in (path.read_bytes()[:-5], b"", b"{}"):
+        path.write_bytes(data)
+        with pytest.raises(CRSError, match="bridge.safetensors: damaged .*; delete the folder .*m and run again"):
+            latent.load(tmp_path / "m")
+    with torch.no_grad():
+        bridge.map.bias[0] = torch.nan
+    with pytest.raises(CRSError, match="the bridge's weights are not finite"):
+        latent.save(tmp_path / "n", model, bridge)
+    assert not (tmp_path / "n").exists()

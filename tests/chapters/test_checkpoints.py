@@ -1,6 +1,7 @@
 """The checkpoints that come with the book are what they say, and are good enough for the chapters that start from
 them."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -34,6 +35,22 @@ def test_they_belong_to_the_frozen_shop_and_stay_small(log):
         checkpoints.codec(toy_log())
     with pytest.raises(CRSError, match="no artifact"):
         checkpoints.model("oracle")
+
+
+@pytest.mark.parametrize("name", ["distilled/model.safetensors", "tokenizer/tokenizer.json", "ids/sids.safetensors"])
+def test_a_damaged_file_is_named_before_it_is_used(tmp_path, log, name):
+    folder = shutil.copytree(checkpoints.FOLDER, tmp_path / "artifacts")
+    data = bytearray((folder / name).read_bytes())
+    data[-2] ^= 1
+    (folder / name).write_bytes(data)
+    for use in (
+        lambda: checkpoints.codec(log, folder),
+        lambda: checkpoints.model("distilled", folder),
+        lambda: checkpoints.unpack(tmp_path / "run", folder),
+    ):
+        with pytest.raises(CRSError, match=f"{name}: damaged or replaced.*; restore the folder"):
+            use()
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow

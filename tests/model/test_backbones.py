@@ -83,7 +83,7 @@ def test_a_fresh_backbone_has_a_row_for_every_token_and_depends_on_its_seed(arch
 
 
 def test_an_unknown_architecture_is_refused():
-    with pytest.raises(CRSError, match="unknown architecture 'mamba'; use one of llama, qwen3"):
+    with pytest.raises(CRSError, match="arch='mamba': Input should be 'llama' or 'qwen3'"):
         small(arch="mamba")
 
 

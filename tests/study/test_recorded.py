@@ -13,6 +13,7 @@ from crs_lite.study import recorded
 
 ROW = {
     "schema": recorded.SCHEMA,
+    "experiment": "arms",
     "row": "a",
     "seed": 0,
     "request_ids": [3, 1, 2],
@@ -37,7 +38,7 @@ def test_a_row_comes_back_and_its_lists_are_stored_once(tmp_path):
     assert recorded.read(tmp_path / "arms" / "a-seed0.json") == {**ROW, "experiment": "arms"}
     assert len(list((tmp_path / "lists").iterdir())) == 2
     text = (tmp_path / "loop" / "a-seed2.json").read_text(encoding="utf-8")
-    assert "[3, 1, 2]" not in text and text.count("\n") == len(ROW) + 1 + 2  # one key a line
+    assert "[3, 1, 2]" not in text and text.count("\n") == len(ROW) + 2  # one key a line
     assert [r["seed"] for r in recorded.rows(tmp_path, "arms")] == [0, 1, 2]
     assert set(recorded.gather(tmp_path, "loop")["a"]) == {0, 1, 2} and recorded.gather(tmp_path, "none") == {}
 
@@ -51,6 +52,32 @@ def test_a_damaged_or_old_row_is_named(tmp_path):
     recorded.write(path, {**ROW, "schema": 1})
     with pytest.raises(CRSError, match="row.json: a row of another version; delete it"):
         recorded.read(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ranks": [0, -1, 9]}, "ranks.1: Input should be greater than or equal to 0"),
+        ({"ranks": [0, 2**31 - 1, 9]}, "ranks.1: Input should be less than"),
+        ({"ranks": [0, "1", 9]}, "ranks.1: Input should be a valid integer"),
+        ({"n": 4}, "ranks has 3 values, for 4 requests"),
+        ({"utility": [0.5, float("nan"), 0.0]}, "NaN"),
+        ({"utility": None, "true_reasoning_ranks": {}}, "true_reasoning_ranks: Input should be a valid list"),
+        ({"seed": -1}, "seed: Input should be greater"),
+        ({"seed": True}, "seed: Input should be a valid integer"),
+        ({"seed": 1}, "holds arms, a, seed 1, which is another row"),
+        ({"row": "b"}, "holds arms, b, seed 0, which is another row"),
+        ({"experiment": "loop"}, "holds loop, a, seed 0, which is another row"),
+        ({"profile": []}, "profile: Input should be a valid dict"),
+    ],
+)
+def test_a_row_that_cannot_be_is_named(tmp_path, changes, message):
+    path = tmp_path / "arms" / "a-seed0.json"
+    recorded.write(path, {**ROW, **changes})
+    with pytest.raises(CRSError) as caught:
+        recorded.read(path)
+    said = str(caught.value)
+    assert said.startswith(f"{path}: ") and message in said and said.endswith("delete it and run its experiment again.")
 
 
 @pytest.mark.parametrize(
@@ -96,7 +123,10 @@ def test_the_index_shows_every_row_at_a_glance(tmp_path):
     for seed in (1, 0):
         recorded.write(tmp_path / "arms" / f"a-seed{seed}.json", {**ROW, "seed": seed, "split": "test"})
     old = {k: v for k, v in ROW.items() if k not in ("ranks", "commit")}
-    recorded.write(tmp_path / "noise" / "n-seed0.json", {**old, "row": "n", "commit": None, "recorded_in": "fedcba98"})
+    recorded.write(
+        tmp_path / "noise" / "n-seed0.json",
+        {**old, "experiment": "noise", "row": "n", "commit": None, "recorded_in": "fedcba98"},
+    )
     table = recorded.index(tmp_path)
     assert table["experiment"].tolist() == ["arms", "noise"] and table["seeds"].tolist() == ["0 1", "0"]
     assert table["NDCG@10"].tolist() == [f"{(1 + 1 / np.log2(11)) / 3:.3f}", ""]

@@ -47,10 +47,13 @@ def check_same(path: Path, p: Prepared) -> None:
 
 
 def run_seed(job: Job) -> int:
-    """Make the missing rows of one seed; returns how many were made. Raises `CRSError` as `check_same` does."""
+    """Make the missing rows of one seed; returns how many were made. Raises `CRSError` as `check_same` does, and when
+    no row has the name that is asked for."""
     done = 0
     p = job.prepare(job.seed)
-    for name, make in EXPERIMENTS[job.name](p):
+    names = []
+    for name, make in EXPERIMENTS[job.name](p):  # one by one: what a row needs may be trained between two of them
+        names.append(name)
         path = job.out / job.name / f"{name}-seed{job.seed}.json"
         if not fnmatch(name, job.only):
             continue
@@ -77,6 +80,8 @@ def run_seed(job: Job) -> int:
         write(path, {**about, **row})
         print(f"{path}", flush=True)
         done += 1
+    if not any(fnmatch(name, job.only) for name in names):
+        raise CRSError(f"{job.name} has no row {job.only!r}; --only chooses from {', '.join(names)}.")
     return done
 
 

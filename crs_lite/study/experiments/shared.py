@@ -9,7 +9,6 @@ from functools import cache, partial
 import numpy as np
 
 from crs_lite.evaluate import COLD
-from crs_lite.files import read_json_lines
 from crs_lite.prepared import Prepared
 from crs_lite.rewards import RewardConfig
 from crs_lite.scoring import merged, score
@@ -104,7 +103,7 @@ def learned(p: Prepared, scored: dict, stage: Stage, **about) -> Row:
         "stage_minutes": stage.minutes,
     }
     steps = stage.folder / "steps.jsonl"
-    history = read_json_lines(steps, f"delete {stage.folder} and run again.") if steps.exists() else []
+    history = stage.json_lines(steps.name) if steps.exists() else []
     if history:
         group = p.profile.rl_prompts * p.profile.rl_group
         row["rl_tokens"] = int(sum(r["tokens"] for r in history) * group)  # sampled, over the whole stage
