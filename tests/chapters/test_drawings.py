@@ -89,3 +89,29 @@ def test_a_dot_is_a_pair():
     ).axes
     assert [ax.get_title() for ax in axes] == ["before", "after"]
     assert axes[1].lines[0].get_xdata().tolist() == [0.0, 0.5] and axes[1].lines[0].get_ydata().tolist() == [0.0, 0.6]
+
+
+def test_systems_stand_in_the_given_order_from_above_with_their_means():
+    rows = [
+        ("first", "blue", [np.array([0.0, 1.0]), np.array([1.0, 1.0])]),
+        ("second", "black", [np.array([0.2, 0.2])]),
+    ]
+    ax = drawings.intervals(rows, {"ceiling": 0.9}).axes[0]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["second", "first"]  # ticks count from below
+    dots = {line.get_ydata()[0]: line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"}
+    assert dots == {1: 0.75, 0: pytest.approx(0.2)}
+    assert [t.get_text() for t in ax.texts] == ["ceiling"]
+
+
+def test_merged_lists_over_thoughts_beside_the_direct_answer():
+    ax = drawings.over_thoughts({"a": {16: 0.5, 1: 0.3}, "b": {1: 0.4, 16: 0.4}}, 0.45).axes[0]
+    a, b, direct = ax.lines
+    assert list(a.get_xdata()) == [1, 16] and list(a.get_ydata()) == [0.3, 0.5] and list(b.get_ydata()) == [0.4, 0.4]
+    assert set(direct.get_ydata()) == {0.45} and a.get_marker() != b.get_marker()
+
+
+def test_students_are_told_apart_without_colour():
+    x = np.linspace(0.5, 1, 5)
+    ax = drawings.two_teachers(x, {"a": x, "b": 2 * x}).axes[0]
+    assert [list(line.get_ydata()) for line in ax.lines] == [list(x), list(2 * x)]
+    assert len({line.get_linestyle() for line in ax.lines}) == 2
