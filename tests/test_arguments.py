@@ -115,7 +115,13 @@ def test_a_full_disk_and_a_closed_output():
 @pytest.mark.slow
 def test_ctrl_c_says_that_finished_stages_are_kept(tmp_path):
     command = [sys.executable, "-m", "crs_lite", "run", "--out", str(tmp_path / "run")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as running:
+
+    def listen():  # tests that run in the background inherit deafness to Ctrl-C
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, preexec_fn=listen
+    ) as running:
         for line in running.stdout:
             if line.startswith("stage align"):
                 running.send_signal(signal.SIGINT)

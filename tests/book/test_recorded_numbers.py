@@ -107,6 +107,7 @@ def test_no_measured_number_is_typed_into_the_prose_of_a_notebook():
                 assert not typed, f"{path.name}: {typed}"
 
 
+@pytest.mark.slow
 def test_pages_show_the_ledger_of_the_recorded_rows():
     newer, page = ledger.markdown(second.ledger(SECOND)), ROOT / "book" / "ledger.md"
     for path in (ROOT / "README.md", page):
