@@ -7,7 +7,7 @@ import ast
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -160,6 +160,16 @@ def _kernel_environment(root: Path) -> Iterator[None]:
         os.environ.update(before)
 
 
+def _once_more(execute: Callable, *args, **options) -> None:
+    """`execute`, again if its kernel died before it had begun: two that start at once can be given one port."""
+    try:
+        execute(*args, **options)
+    except RuntimeError as e:
+        if "before replying to kernel_info" not in str(e):
+            raise
+        execute(*args, **options)
+
+
 def execute(path: Path, output: Path, profile: str, *, root: Path = ROOT) -> NotebookRun:
     """Run one notebook from top to bottom in its own folder, and write it, outputs included, to `output`.
 
@@ -177,7 +187,8 @@ def execute(path: Path, output: Path, profile: str, *, root: Path = ROOT) -> Not
     error, start = None, time.perf_counter()
     with PeakMemory() as memory, _kernel_environment(root):
         try:
-            papermill.execute_notebook(
+            _once_more(
+                papermill.execute_notebook,
                 str(path),
                 str(output),
                 parameters,

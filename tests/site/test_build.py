@@ -165,3 +165,20 @@ def test_what_is_recorded_stays_until_it_is_recorded_again(tmp_path):
     known = json.loads(path.read_text(encoding="utf-8"))
     assert known["ch"]["laptop"]["minutes"] == 1.23 and known["ch"]["smoke"]["hardware"] == "another"
     assert "| ch | laptop | 1.2 | 500 | a machine |" in build.recorded_runs(path)
+
+
+def test_a_kernel_that_died_before_it_began_is_started_once_more():
+    tries = []
+
+    def execute(path, *, fails, why="Kernel died before replying to kernel_info"):
+        tries.append(path)
+        if len(tries) <= fails:
+            raise RuntimeError(why)
+
+    build._once_more(execute, "a", fails=1)
+    assert tries == ["a", "a"]
+    for fails, why in ((2, "Kernel died before replying to kernel_info"), (1, "Kernel died")):
+        tries.clear()
+        with pytest.raises(RuntimeError):
+            build._once_more(execute, "b", fails=fails, why=why)
+        assert len(tries) == fails
