@@ -169,3 +169,22 @@ def toy_study(_toy_study, monkeypatch):
     is patched again."""
     _toy_study.patch(_toy_study.root, monkeypatch)
     return _toy_study
+
+
+# -- pages ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A headless Chromium, for pages that are opened alone."""
+    import shutil
+
+    from playwright.sync_api import sync_playwright
+
+    where = shutil.which("chromium")
+    if where is None:
+        pytest.fail("The page tests need Chromium: apt-get install chromium")
+    with sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=where, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()

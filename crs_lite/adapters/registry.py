@@ -79,7 +79,7 @@ FORMATS: dict[str, Format] = {
         {"world": "folder of a generated marketplace (default: the shipped one)"},
         title="the simulated shop that comes with the project",
     ),
-    "marketplace-large": Format(_marketplace_large, {}, title="the same shop with about 80,000 requests"),
+    "marketplace-large": Format(_marketplace_large, {}, title="the same shop with about 145,000 requests"),
     "amazon2023": Format(
         _real(amazon2023.read),
         {"reviews": "reviews file (.jsonl or .jsonl.gz)", "meta": "metadata file (.jsonl or .jsonl.gz)"},

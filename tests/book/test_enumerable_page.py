@@ -2,12 +2,10 @@
 
 import json
 import re
-import shutil
 import time
 from html import unescape
 
 import pytest
-from playwright.sync_api import sync_playwright
 from single_page import render_alone
 
 from crs_lite.enumerable import exact, groups
@@ -25,17 +23,6 @@ LOCAL = ("file:", "data:", "blob:", "about:")
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     return render_alone("enumerable-shop", tmp_path_factory.mktemp("book"))
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    where = shutil.which("chromium")
-    if where is None:
-        pytest.fail("The page tests need Chromium: apt-get install chromium")
-    with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=where, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -2,12 +2,10 @@
 
 import json
 import math
-import shutil
 from itertools import product
 
 import numpy as np
 import pytest
-from playwright.sync_api import sync_playwright
 
 from crs_lite.paths import BOOK, ROOT
 from crs_lite.sid import ResidualKMeans
@@ -15,17 +13,6 @@ from crs_lite.sid import ResidualKMeans
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 QUESTIONS = json.loads((ROOT / "tests" / "data" / "ten_questions.json").read_text(encoding="utf-8"))
 DIRECTIONS = np.array([(1, 0), (0, 1), (-1, 0), (0, -1)], dtype=np.float32)
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    where = shutil.which("chromium")
-    if where is None:
-        pytest.fail("The page tests need Chromium: apt-get install chromium")
-    with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=where, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 def published(stem: str) -> str:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from html import unescape
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from playwright.sync_api import sync_playwright
 from single_page import render_alone
 
 from crs_lite.baselines.popularity import Popularity
@@ -45,17 +43,6 @@ def model():
 def page(tmp_path_factory):
     """The page as it is rendered, in a book of its own: the pages it links to are empty here."""
     return render_alone("try-it", tmp_path_factory.mktemp("book"))
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    where = shutil.which("chromium")
-    if where is None:
-        pytest.fail("The page tests need Chromium: apt-get install chromium")
-    with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=where, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 class Tab:

@@ -1,6 +1,7 @@
 """Does reasoning pay: one thought, sixteen merged, and what is left of them without their conclusion? E1, E2, E4, C1.
 
-The recipe is the profile's: `reasoning`, `teacher` and `replay`, chosen by `levers` on validation.
+The recipe is the run's `reasoning`, `teacher` and `replay`. `levers` chose it on validation; it is not the profile's
+own, so a command that makes recorded rows names it with `--set` (see `book/protocol-2.md`).
 """
 
 from __future__ import annotations
