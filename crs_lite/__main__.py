@@ -25,7 +25,7 @@ EXAMPLES = """examples:
   python -m crs_lite ledger                             claim by claim: verdict, effect, interval, command
   python -m crs_lite enumerable --record --write        the shop that is small enough to sum over, and its page
   python -m crs_lite bench beam step                    ours against the stock libraries
-  python -m crs_lite results runs/marketplace-laptop-0/results.json
+  python -m crs_lite results runs/marketplace-large-laptop-0/results.json
   python -m crs_lite book --profile smoke               execute every notebook, build the pages
 """
 
@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
 
     experiment = sub.add_parser("experiment", help="a named experiment over several seeds; a finished arm is one row")
     experiment.add_argument("name", help="as in the README's table, such as arms, loop, main")
-    experiment.add_argument("--profile", default="laptop", help=f"one of {', '.join(PROFILES)}")
+    experiment.add_argument("--profile", default="first", help=f"one of {', '.join(PROFILES)}")
     experiment.add_argument("--seeds", type=whole(1, 1000), default=5, help="seeds 0 .. N-1")
     experiment.add_argument("--seed", type=whole(0), help="this seed only")
     experiment.add_argument("--only", default="*", metavar="PATTERN", help="rows whose name matches, such as 'rgrpo-*'")
@@ -92,7 +92,8 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("--out", type=Path, default=out, help="results file; rows of other names in it stay")
 
     artifacts = sub.add_parser("artifacts", help="copy checkpoints of a finished laptop run to data/artifacts")
-    artifacts.add_argument("run", type=Path, nargs="?", default=paths.RUNS / "marketplace-laptop-0", help="run folder")
+    run_folder = paths.RUNS / "marketplace-large-laptop-0"
+    artifacts.add_argument("run", type=Path, nargs="?", default=run_folder, help="run folder")
 
     sub.add_parser("handouts", help="write book/colab: the chapters for class and Colab, without solutions")
 
@@ -122,7 +123,7 @@ def _add_source(p: argparse.ArgumentParser) -> None:
     from crs_lite.adapters import registry
 
     names = [*registry.FORMATS, "help"]
-    p.add_argument("--log", default="marketplace", choices=names, help="`help` lists formats, files and fields")
+    p.add_argument("--log", choices=names, help="`help` lists formats, files and fields (default: the profile's)")
     for option, what in registry.options().items():
         p.add_argument(f"--{option}", type=Path, help=what)
     p.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change single budgets of the profile")
@@ -136,8 +137,9 @@ def _spec(args):
     from crs_lite.prepared import RunSpec
 
     files = {option: path for option in registry.options() if (path := getattr(args, option)) is not None}
-    source = registry.LogSource(args.log, files)
-    words = source.words() + (f" --set {' '.join(args.set)}" if args.set else "")
+    known = "marketplace" if files else profile.log  # the large log reads no files
+    source = registry.LogSource(args.log or known, files)
+    words = source.words(known) + (f" --set {' '.join(args.set)}" if args.set else "")
     return RunSpec(profile, source), words
 
 
@@ -249,10 +251,15 @@ def _handouts(args) -> int:
 
 
 def _artifacts(args) -> int:
-    from crs_lite import marketplace
-    from crs_lite.chapters import checkpoints
+    from tempfile import TemporaryDirectory
 
-    checkpoints.make(args.run, marketplace.load(paths.SHIPPED)[0])
+    from crs_lite.adapters.registry import LogSource
+    from crs_lite.chapters import checkpoints
+    from crs_lite.prepared import RunSpec
+
+    profile = get_profile("laptop")
+    with TemporaryDirectory() as apart:
+        checkpoints.make(args.run, RunSpec(profile, LogSource(profile.log))(0, Path(apart)))
     print(f"checkpoints {', '.join(checkpoints.STAGES)} of {args.run} are in {paths.CHECKPOINTS}")
     return 0
 
