@@ -97,7 +97,7 @@ def test_the_record_is_of_the_large_log_and_says_how_it_was_made():
 def test_alignment_is_good_enough_to_build_on():
     assert RECORDED["alignment"]["items_tried"] == 1000
     assert RECORDED["alignment"]["item_to_sid_hr1"] >= 0.99
-    # Every letter of a title: with half of the first edition's passes over the items' lessons, a little less than there.
+    # Every letter of a title: a little less than in the first edition, which passed twice as often over its contexts.
     assert RECORDED["alignment"]["sid_to_title_exact"] >= 0.8
     assert RECORDED["context"]["median_kept_of_10"] >= 8
 
