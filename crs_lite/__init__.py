@@ -134,6 +134,7 @@ the book
         build               papermill runs every chapter
         handouts            copies for class and Colab
         colab_badge         the link under every title
+        slides              the figures, for class
         reading             the core path, as the README shows it
     arguments               the words of a command, and one sentence for what ends it early
     __main__                the command line

@@ -97,6 +97,9 @@ def parser() -> argparse.ArgumentParser:
 
     sub.add_parser("handouts", help="write book/colab: the chapters for class and Colab, without solutions")
 
+    slides = sub.add_parser("slides", help="the chapters' figures for class: one file each, and a page that shows them")
+    slides.add_argument("--out", type=new_folder, default=paths.BUILD / "slides")
+
     ledger = sub.add_parser("ledger", help="every claim of the paper and what the recorded rows say of it")
     ledger.add_argument(
         "--rows",
@@ -250,6 +253,14 @@ def _handouts(args) -> int:
         print(path)
     where = address.address()
     results.put_block(paths.ROOT / "README.md", reading.core_path(where), "path")
+    return 0
+
+
+def _slides(args) -> int:
+    from crs_lite.site import slides
+
+    made = slides.write(args.out)
+    print(f"{len(made) - 1} figures; open {made[-1]}")
     return 0
 
 
