@@ -49,9 +49,9 @@ async function breathe(job) {
 
 // One search. model: "reasons" or "direct". reasoning: "own" (the likeliest words), "sampled" (`thoughts` of them at a `temperature`), "none", or
 // "given" (`text`). beams: how wide each search is; k: how long the list.
-async function search({ request, reasoning, text, thoughts, temperature, seed, free, model: name, k, beams }, job, tell) {
+async function search({ request, reasoning, text, thoughts, temperature, seed, free, model: which, k, beams }, job, tell) {
   const { tokenizer, trie, end } = codec;
-  const context = read(request, name), model = context.model;
+  const context = read(request, which), model = context.model;
   tell({ context: context.text, tokens: context.tokens.map((token) => tokenizer.decode([token])) });
   await breathe(job);
   let found;
