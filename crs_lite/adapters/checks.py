@@ -48,25 +48,34 @@ def check(log: SearchLog, sessions: Sequence[int] = ()) -> dict:
     known = any(s >= 0 for s in sessions)
     number = sessions if known else _sittings(log)
     test = splits["test"]
-    flags = _flags(log, test, number)
-    inside = [np.unique(np.fromiter((number[r.id] for r in of), np.int64, len(of))) for of in splits.values()]
+    trained: set[int] = set()
+    about, inside = {}, []
+    for name, of in splits.items():
+        about[name], met = _about(of, number, trained if name == "train" else set())
+        inside.append(met)
     met, times = np.unique(np.concatenate(inside), return_counts=True)
+    flags = _flags(log, test, number, trained)
     return {
         "truth": "no truth",
-        "splits": {name: _about(of) for name, of in splits.items()},
+        "splits": about,
         "sessions": "as logged" if known else f"ours: searches at most {SITTING // 60} minutes apart",
         "sessions_across_splits": int(((times > 1) & (met >= 0)).sum()),
         "test": {name: sum(found) / len(test) for name, found in flags.items()},
     }
 
 
-def _about(requests: Sequence[SearchRequest]) -> dict:
+def _about(requests: Sequence[SearchRequest], number: Sequence[int], clicked: set[int]) -> tuple[dict, np.ndarray]:
+    """Counts of a split, and the numbers of its sessions; adds its clicked items to `clicked`. In one pass, since a
+    large log makes its requests anew each time."""
     shoppers, targets, skipped, stronger = set(), set(), 0, 0
+    sessions = array("q")
     for r in requests:
         shoppers.add(r.user)
         targets.add(r.target)
+        clicked.update(r.clicked)
         skipped += bool(r.skipped)
         stronger += any(x > 1 for x in r.strength)
+        sessions.append(number[r.id])
     return {
         "requests": len(requests),
         "shoppers": len(shoppers),
@@ -75,7 +84,7 @@ def _about(requests: Sequence[SearchRequest]) -> dict:
         "stronger_than_a_click": stronger,
         "from": requests[0].time,
         "to": requests[-1].time,
-    }
+    }, np.unique(sessions)
 
 
 def _sittings(log: SearchLog) -> array:
@@ -89,8 +98,9 @@ def _sittings(log: SearchLog) -> array:
     return out
 
 
-def _flags(log: SearchLog, test: Sequence[SearchRequest], session: Sequence[int]) -> dict[str, list[bool]]:
-    trained = {item for r in log.split("train") for item in r.clicked}
+def _flags(
+    log: SearchLog, test: Sequence[SearchRequest], session: Sequence[int], trained: set[int]
+) -> dict[str, list[bool]]:
     texts = [frozenset(words(f"{item.title} {item.brand or ''}")) for item in log.items]
     having: dict[str, list[int]] = defaultdict(list)  # word -> items, for words of the test queries alone
     asked = {word for r in test for word in words(r.query)}
@@ -107,7 +117,6 @@ def _flags(log: SearchLog, test: Sequence[SearchRequest], session: Sequence[int]
     before: set[tuple] = set()
     clicked: set[tuple[int, int]] = set()
     moments = Counter((r.user, r.time) for r in test)
-    moments.update((r.user, r.time) for r in log.requests if r.split != "test" and (r.user, r.time) in moments)
     out: dict[str, list[bool]] = {name: [] for name in WORD}
     for r in tqdm(log.requests, desc="checks", delay=5):
         if r.split == "test":
@@ -123,10 +132,12 @@ def _flags(log: SearchLog, test: Sequence[SearchRequest], session: Sequence[int]
             out["target_in_history"].append((r.user, r.target) in clicked)
             out["never_clicked_in_train"].append(r.target not in trained)
             out["cold_shoppers"].append(log.n_past(r) <= 2)
-            out["same_moment"].append(moments[r.user, r.time] > 1)
             out["untimed"].append(not r.timed)
+        elif (r.user, r.time) in moments:
+            moments[r.user, r.time] += 1
         before.update({here(r)} & asked_for[0])
         clicked.update(asked_for[1].intersection((r.user, item) for item in r.clicked))
+    out["same_moment"] = [moments[r.user, r.time] > 1 for r in test]
     return out
 
 

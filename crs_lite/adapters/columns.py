@@ -105,8 +105,13 @@ class Columns:
 
     def append(self, s: Search) -> None:
         """One search more."""
-        for name in ("user", "session", "place", "entrance", "query", "clicked", "shown"):
-            getattr(self, name).append(getattr(s, name))
+        self.user.append(s.user)
+        self.session.append(s.session)
+        self.place.append(s.place)
+        self.entrance.append(s.entrance)
+        self.query.append(s.query)
+        self.clicked.append(s.clicked)
+        self.shown.append(s.shown)
         self.strength.append(() if all(x == 1 for x in s.strength) else s.strength)  # () says that too
         self.time.append(NOT if s.time is None else s.time)
         self.last.append(NOT if s.last is None else s.last)
