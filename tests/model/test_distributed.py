@@ -82,7 +82,7 @@ BUDGETS = (
     "hidden=32 layers=1 vocab=400 context_budget=200 sid_sizes=4,4,4 train_requests=400 align_item_epochs=8 "
     "align_context_epochs=4 batch_tokens=600 distil_requests=0 sft_epochs=3 rl_steps=2 rl_prompts=4 rl_group=3 "
     "rl_beams=5 collect_requests=120 collect_samples=6 max_reasoning=40 valid_requests=20 eval_requests=20 "
-    "intervened=4"
+    "intervened=4 teacher=hindsight"
 ).split()
 TRAINED = ("align", "direct", "distil", "round0-rgrpo", "round0-sft", "round0-sft-from-rl")
 
