@@ -56,7 +56,7 @@ def test_advantages_are_those_of_the_package(tab, rewards, divide):
     assert column(tab, 2) == pytest.approx(np.array(rewards) - np.mean(rewards), abs=0.0051)
     assert ("silent" in says(tab)) == (not informative[0])
     bars = tab.locator("[data-is=drawing] rect").evaluate_all("all => all.map(r => Number(r.getAttribute('width')))")
-    assert bars == pytest.approx(46 * np.abs(expected[0]), abs=0.01)
+    assert bars == pytest.approx(38 * np.abs(expected[0]), abs=0.01)
 
 
 def test_a_reward_is_dragged_and_moved_by_keyboard(tab):

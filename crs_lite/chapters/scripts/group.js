@@ -1,7 +1,7 @@
 // A group of rewards to set, and the advantages that GRPO makes of them. `data`: {rewards, eps, settings: name ->
 // rewards}.
 (root, data) => {
-  const SVG = "http://www.w3.org/2000/svg", MIDDLE = 150, UNIT = 46, ROW = 24;
+  const SVG = "http://www.w3.org/2000/svg", MIDDLE = 158, UNIT = 38, ROW = 24;
   const find = (what) => root.querySelector(`[data-is="${what}"]`);
   const sliders = [...root.querySelectorAll("input[type=range]")];
   const two = (x) => Math.abs(x) < 0.005 ? "0.00" : x.toFixed(2).replace("-", "−");
