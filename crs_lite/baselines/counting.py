@@ -76,21 +76,29 @@ class Counting:
                 for fact in of:
                     behind.setdefault((kind, *fact), np.zeros(len(self.clicks)))[r.target] += 1
         usual = [self._by_value(self.clicks, f) for f in range(len(self.keys))]
-        self.lift = {fact: self._lift(clicks, usual) for fact, clicks in behind.items()}
+        self.ratios = {fact: self._ratios(clicks, usual) for fact, clicks in behind.items()}
+        self.lift = {fact: self._lift(ratios) for fact, ratios in self.ratios.items()}
 
     def _by_value(self, clicks: np.ndarray, f: int) -> np.ndarray:
         has = self.value[:, f] >= 0
         return np.bincount(self.value[has, f], weights=clicks[has], minlength=len(self.values[f]))
 
-    def _lift(self, clicks: np.ndarray, usual: list[np.ndarray]) -> np.ndarray:
-        """`(N,)`: sum over an item's facets of log P(value | fact) / P(value), smoothed."""
-        out = np.zeros(len(clicks))
+    def _ratios(self, clicks: np.ndarray, usual: list[np.ndarray]) -> list[np.ndarray]:
+        """For each facet `(V,)`: log P(value | fact) / P(value), smoothed."""
+        out = []
         for f, everywhere in enumerate(usual):
             prior = (everywhere + 1) / (everywhere + 1).sum()
             here = self._by_value(clicks, f)
             share = (here + SMOOTHING * prior) / (here.sum() + SMOOTHING)
+            out.append(np.log(share / prior))
+        return out
+
+    def _lift(self, ratios: list[np.ndarray]) -> np.ndarray:
+        """`(N,)`: the sum of the ratios of an item's facets."""
+        out = np.zeros(len(self.value))
+        for f, of_value in enumerate(ratios):
             has = self.value[:, f] >= 0
-            out[has] += np.log(share / prior)[self.value[has, f]]
+            out[has] += of_value[self.value[has, f]]
         return out
 
     # -- scoring -----------------------------------------------------------------------------------
