@@ -76,29 +76,23 @@ class Counting:
                 for fact in of:
                     behind.setdefault((kind, *fact), np.zeros(len(self.clicks)))[r.target] += 1
         usual = [self._by_value(self.clicks, f) for f in range(len(self.keys))]
-        self.ratios = {fact: self._ratios(clicks, usual) for fact, clicks in behind.items()}
-        self.lift = {fact: self._lift(ratios) for fact, ratios in self.ratios.items()}
+        each = range(len(self.keys))
+        self.behind = {fact: [self._by_value(clicks, f) for f in each] for fact, clicks in behind.items()}
+        self.lift = {fact: self._lift(counts, usual) for fact, counts in self.behind.items()}
 
     def _by_value(self, clicks: np.ndarray, f: int) -> np.ndarray:
         has = self.value[:, f] >= 0
         return np.bincount(self.value[has, f], weights=clicks[has], minlength=len(self.values[f]))
 
-    def _ratios(self, clicks: np.ndarray, usual: list[np.ndarray]) -> list[np.ndarray]:
-        """For each facet `(V,)`: log P(value | fact) / P(value), smoothed."""
-        out = []
-        for f, everywhere in enumerate(usual):
-            prior = (everywhere + 1) / (everywhere + 1).sum()
-            here = self._by_value(clicks, f)
-            share = (here + SMOOTHING * prior) / (here.sum() + SMOOTHING)
-            out.append(np.log(share / prior))
-        return out
-
-    def _lift(self, ratios: list[np.ndarray]) -> np.ndarray:
-        """`(N,)`: the sum of the ratios of an item's facets."""
+    def _lift(self, behind: list[np.ndarray], usual: list[np.ndarray]) -> np.ndarray:
+        """`(N,)`: sum over an item's facets of log P(value | fact) / P(value), smoothed; clicks of each facet's values
+        `(V,)`, behind the fact and everywhere."""
         out = np.zeros(len(self.value))
-        for f, of_value in enumerate(ratios):
+        for f, (here, everywhere) in enumerate(zip(behind, usual, strict=True)):
+            prior = (everywhere + 1) / (everywhere + 1).sum()
+            share = (here + SMOOTHING * prior) / (here.sum() + SMOOTHING)
             has = self.value[:, f] >= 0
-            out[has] += of_value[self.value[has, f]]
+            out[has] += np.log(share / prior)[self.value[has, f]]
         return out
 
     # -- scoring -----------------------------------------------------------------------------------

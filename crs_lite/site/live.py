@@ -16,7 +16,7 @@ from html import escape
 from pathlib import Path
 
 from crs_lite import marketplace
-from crs_lite.baselines.counting import N_PAST, Counting
+from crs_lite.baselines.counting import N_PAST, SMOOTHING, Counting
 from crs_lite.chapters import checkpoints
 from crs_lite.chapters.lesson import running_example
 from crs_lite.context import DAYPARTS, MONTHS, when
@@ -111,13 +111,14 @@ def page_data(log: SearchLog, truth: Truth, codec: Codec, offered: list[SearchRe
 
 def counted(model: Counting) -> dict:
     """What the counting model has counted and fitted, as `counting.js` takes it: a fact's name is its JSON."""
-    ratios = {_script(list(fact)): [of.round(5).tolist() for of in every] for fact, every in model.ratios.items()}
+    behind = {_script(list(fact)): [of.astype(int).tolist() for of in every] for fact, every in model.behind.items()}
     return {
         "keys": model.keys,
         "values": model.values,
         "clicks": model.clicks.astype(int).tolist(),
-        "ratios": ratios,
-        "weights": model.weights.round(6).tolist(),
+        "behind": behind,
+        "weights": model.weights.tolist(),
+        "smoothing": SMOOTHING,
         "n_past": N_PAST,
     }
 
