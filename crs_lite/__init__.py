@@ -125,6 +125,7 @@ the book
         lesson              running example, run box, headline, self-check
         plots               figures in the house style
         drawings            the figures of chapters 2 to 5
+        drawings_67         the figures of chapters 6 and 7
         records             recorded rows as tables
         widgets             things to click on
         toys                things to drag and slide, without a server
