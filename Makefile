@@ -6,6 +6,10 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11 pytho
 	$(if $(shell $(p) -c "$(version_ok)" 2>/dev/null && echo yes),$(p))))
 
 python := .venv/bin/python
+# Text is UTF-8 in any locale, and no setting of the outside leads Python elsewhere.
+export PYTHONUTF8 := 1
+export PYTHONNOUSERSITE := 1
+unexport PYTHONHOME PYTHONSTARTUP PYTHONSAFEPATH
 fast := not slow and not browser and not notebook
 
 .PHONY: help setup check test attack book format clean
@@ -20,7 +24,7 @@ help:
 	@echo "The first of them also makes .venv, about 3 minutes more."
 
 setup:
-	@.ci/setup "$(PYTHON)"
+	@.ci/setup '$(subst ','\'',$(PYTHON))'
 
 check: setup
 	$(python) -m ruff check

@@ -132,6 +132,7 @@ the book
         render              Jupyter Book, offline
         build               papermill runs every chapter
         handouts            copies for class and Colab
+        sentences           the page of what the program says when something goes wrong
         colab_badge         the link under every title
     arguments               the words of a command, and one sentence for what ends it early
     __main__                the command line

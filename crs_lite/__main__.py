@@ -96,6 +96,8 @@ def parser() -> argparse.ArgumentParser:
 
     sub.add_parser("handouts", help="write book/colab: the chapters for class and Colab, without solutions")
 
+    sub.add_parser("sentences", help="write the page of everything the program can say when something goes wrong")
+
     ledger = sub.add_parser("ledger", help="every claim of the paper and what the recorded rows say of it")
     ledger.add_argument(
         "--rows",
@@ -245,6 +247,13 @@ def _handouts(args) -> int:
 
     for path in handouts.write():
         print(path)
+    return 0
+
+
+def _sentences(args) -> int:
+    from crs_lite.site import sentences
+
+    print(sentences.write())
     return 0
 
 

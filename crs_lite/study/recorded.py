@@ -25,7 +25,7 @@ from crs_lite.paths import ROOT
 SCHEMA = 2
 LISTS = "lists"
 SHARED = ("request_ids", "cold")
-CODE = ("crs_lite", "requirements.txt", "data")  # what a number may depend on
+CODE = ("crs_lite", "requirements.txt", "constraints.txt", "data")  # what a number may depend on
 
 Rank = Annotated[int, Field(ge=0, lt=MISS)]
 
