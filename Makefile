@@ -17,7 +17,8 @@ fast := not slow and not browser and not notebook
 help:
 	@echo "make check                  lint, import contracts, fast tests: about 3 minutes, no browser"
 	@echo "make test                   every test, every notebook at smoke, the page tests in Chromium"
-	@echo "make attack                 damaged files, wrong words, hostile strings, kills: half an hour, figures"
+	@echo "make attack                 damaged files, wrong words, hostile strings, kills: half an hour, figures;"
+	@echo "                            ATTACK=--record keeps them"
 	@echo "make book [PROFILE=smoke]   run every chapter, print the table, build the pages"
 	@echo "make format                 lay out the code, sort its imports"
 	@echo "make clean                  remove what these made (the environment stays)"
@@ -37,7 +38,7 @@ test: setup
 	OMP_NUM_THREADS=1 $(python) -m pytest -n 2
 
 attack: setup
-	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false PYTHONPATH=.:tests $(python) tests/attack.py
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false PYTHONPATH=.:tests $(python) tests/attack.py $(ATTACK)
 
 book: setup
 	@$(python) -m crs_lite book --profile $(PROFILE)

@@ -114,6 +114,7 @@ def parser() -> argparse.ArgumentParser:
 
     results = sub.add_parser("results", help="print the table of a results file")
     results.add_argument("--index", action="store_true", help="the recorded rows of every experiment at a glance")
+    results.add_argument("--list", action="store_true", help="list the rows that are there: a listed one is missed")
     results.add_argument("--readme", action="store_true", help="write the table of the recorded results into README.md")
     results.add_argument("files", nargs="*", type=Path, help="default: the recorded results of the book")
     return p
@@ -291,6 +292,10 @@ def _enumerable(args) -> int:
 def _results(args) -> int:
     from crs_lite.study import recorded, results
 
+    if args.list:
+        for folder in sorted(d for d in paths.EXPERIMENTS.iterdir() if d.is_dir()):
+            print(f"{folder.name}: {recorded.renew_listing(folder)} rows")
+        return 0
     if args.index:
         for folder in sorted(d for d in paths.EXPERIMENTS.iterdir() if d.is_dir()):
             print(f"{folder.name}\n")

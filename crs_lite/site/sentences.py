@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from crs_lite.paths import BOOK, ROOT
+from crs_lite.files import read_json
+from crs_lite.paths import ATTACK, BOOK, ROOT
 
 PAGE = BOOK / "when-something-goes-wrong.md"
 GAP = "‹{}›"
@@ -65,6 +66,16 @@ def page_block() -> str:
             lines.append(f"- {_plain(what)}{semicolon}**{_plain(remedy)}**" if semicolon else f"- {_plain(text)}")
         parts.append(f"## {title}\n\n" + "\n".join(lines) + "\n")
     return "\n" + "\n".join(parts) + "\n"
+
+
+def attack_block(recorded: Path = ATTACK) -> str:
+    """What the recorded attack found, as a table."""
+    made = read_json(recorded, dict, "make it with `make attack`.")
+    columns = ("tries", "refused", "same", "silent", "traceback", "lost")
+    lines = ["| what was tried | tries | refused | right | silent | tracebacks | lost |", "|" + " --- |" * 7]
+    lines += [f"| {name} | " + " | ".join(f"{of[c]:,}" for c in columns) + " |" for name, of in made["attacks"].items()]
+    where = f"`{made['command']}`: {made['minutes']:.0f} minutes on {made['hardware']}, {made['date']}"
+    return "\n".join(lines) + f"\n\n{where}, commit {made['commit'][:7]}.\n"
 
 
 def _plain(text: str) -> str:
