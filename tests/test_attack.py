@@ -1,4 +1,4 @@
-"""A small share of every attack (see `attack.py`, which `make attack` runs in full), and the figures of the recorded one."""
+"""A small share of every attack (see `attack.py`, which `make attack` runs in full), and the recorded figures."""
 
 import random
 

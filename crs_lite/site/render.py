@@ -12,9 +12,12 @@ import sys
 from pathlib import Path
 
 import nbformat
+import yaml
 from nbformat import NotebookNode
 
 from crs_lite.errors import CRSError
+from crs_lite.files import write_text
+from crs_lite.site.address import address
 
 ADDED_TAGS = {"injected-parameters", "papermill-error-cell-tag"}  # cells papermill puts into the notebooks it runs
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
@@ -63,8 +66,8 @@ def render(root: Path, out: Path, executed: dict[str, Path] | None = None) -> Pa
     for folder, _, files in os.walk(src):  # the sources may be read-only; a copy must be ours to write and to delete
         for path in (folder, *(os.path.join(folder, name) for name in files)):
             os.chmod(path, os.stat(path).st_mode | stat.S_IWUSR)
-    for name in ("_config.yml", "_toc.yml"):
-        shutil.copyfile(root / name, src / name)
+    shutil.copyfile(root / "_toc.yml", src / "_toc.yml")
+    _add_address(root, src)
     for chapter, path in (executed or {}).items():
         nbformat.write(with_banner(nbformat.read(path, as_version=4)), src / f"{chapter}.ipynb")
     live = src / "book" / "live"
@@ -84,6 +87,14 @@ def render(root: Path, out: Path, executed: dict[str, Path] | None = None) -> Pa
     (out / "_build" / "html").rename(html)
     _add_live(live, html / "book")
     return html / "index.html"
+
+
+def _add_address(root: Path, src: Path) -> None:
+    """The settings of the copy, in which the links of this checkout are known: a copy has no `origin` to ask."""
+    settings, where = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8")), address(root)
+    if where:
+        settings["repository"] = (settings.get("repository") or {}) | where._asdict()
+    write_text(src / "_config.yml", yaml.safe_dump(settings, allow_unicode=True, sort_keys=False))
 
 
 def _add_live(folder: Path, pages: Path) -> None:
