@@ -70,7 +70,9 @@ def page_block() -> str:
 
 def attack_block(recorded: Path = ATTACK) -> str:
     """What the recorded attack found, as a table."""
-    made = read_json(recorded, dict, "make it with `make attack`.")
+    if not recorded.exists():
+        return "Not recorded yet: `make attack ATTACK=--record` makes these figures.\n"
+    made = read_json(recorded, dict, "make it with `make attack ATTACK=--record`.")
     columns = ("tries", "refused", "same", "silent", "traceback", "lost")
     lines = ["| what was tried | tries | refused | right | silent | tracebacks | lost |", "|" + " --- |" * 7]
     lines += [f"| {name} | " + " | ".join(f"{of[c]:,}" for c in columns) + " |" for name, of in made["attacks"].items()]
@@ -176,4 +178,5 @@ def write(page: Path = PAGE) -> Path:
     from crs_lite.study.results import put_block
 
     put_block(page, page_block(), "sentences")
+    put_block(page, attack_block(), "attack")
     return page
