@@ -72,7 +72,7 @@ def test_what_is_said_is_on_the_page(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words", [["run", "--seed", "x"], ["runn"], ["run", "--set", "layers"], ["data", "--out", "/dev/null"]]
+    "words", [["run", "--seed", "x"], ["runn"], ["run", "--set", "layers"], ["ledger", "--rows", "/nowhere"]]
 )
 def test_what_a_command_says_is_on_the_page(words):
     with redirect_stderr(io.StringIO()) as err, pytest.raises(SystemExit) as ended:

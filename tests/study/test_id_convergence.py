@@ -1,7 +1,5 @@
 """Kinds of ID, learnt alone: which they are, when they are looked at, and on how many items."""
 
-import json
-
 import numpy as np
 import pytest
 from toy import toy_log
@@ -73,5 +71,5 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_curve(tmp_path, monkey
         with pytest.raises(KeyboardInterrupt):
             converge(LOG, X, "kmeans", profile, 0, tmp_path / "killed")
     again = converge(LOG, X, "kmeans", profile, 0, tmp_path / "killed")
-    assert json.dumps(again) == json.dumps(whole)
+    assert (again["curve"], again["final"]) == (whole["curve"], whole["final"])  # the report tells seconds
     assert len(lives) < 2 * 9  # no epoch was learnt twice but those that a death cut short
