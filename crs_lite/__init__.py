@@ -23,6 +23,7 @@ shops
         values              the value of a field, as what it should be
         synthetic           queries and topics for logs that recorded none
         shelf               items and users of a shop
+        columns             searches as flat arrays, and a log that makes a request when it is asked for
         assemble            searches -> a log: in time order, split by time
         checks              what to know of a log before a number is believed
         amazon2023          Amazon Reviews 2023
@@ -95,6 +96,7 @@ a run
         ceilings            regenerate a shop and measure its ceilings
         stock               the stock way to decode and update, for comparison
         bench               ours against stock: seconds and ratios
+        scale               a log of ten million searches, read, split and asked: memory and minutes
         id_convergence      how fast item <-> ID is learnt
         advantage_noise     how much of an advantage is luck
         learned_baselines   DSI, LTRGR and LatentR3 as stages of a run

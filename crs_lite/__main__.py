@@ -25,6 +25,7 @@ EXAMPLES = """examples:
   python -m crs_lite ledger                             claim by claim: verdict, effect, interval, command
   python -m crs_lite enumerable --record --write        the shop that is small enough to sum over, and its page
   python -m crs_lite bench beam step                    ours against the stock libraries
+  python -m crs_lite scale                              a million items, ten million searches: memory, minutes
   python -m crs_lite results runs/marketplace-large-laptop-0/results.json
   python -m crs_lite book --profile smoke               execute every notebook, build the pages
 """
@@ -90,6 +91,12 @@ def parser() -> argparse.ArgumentParser:
     )
     out = paths.RUNS / "bench.json"
     bench.add_argument("--out", type=Path, default=out, help="results file; rows of other names in it stay")
+
+    scale = sub.add_parser("scale", help="a log too large for objects, from files to a beam step: memory and minutes")
+    scale.add_argument("--items", type=whole(1000, 10**8), default=10**6)
+    scale.add_argument("--searches", type=whole(1000, 10**9), default=10**7)
+    scale.add_argument("--contexts", type=whole(10, 10**6), default=10**4, help="requests whose contexts are made")
+    scale.add_argument("--record", action="store_true", help="keep what was measured as what the book tells")
 
     artifacts = sub.add_parser("artifacts", help="copy checkpoints of a finished laptop run to data/artifacts")
     run_folder = paths.RUNS / "marketplace-large-laptop-0"
@@ -245,6 +252,18 @@ def _bench(args) -> int:
         results.add_bench(args.out, name, bench.ALL[name]())
     print(results.bench_markdown(results.load(args.out)))
     print(f"results: {args.out}")
+    return 0
+
+
+def _scale(args) -> int:
+    from crs_lite.study import recorded, results, scale
+
+    commit = recorded.committed() if args.record else recorded.code_version()
+    numbers = f"--items {args.items} --searches {args.searches} --contexts {args.contexts}"
+    command = f"python -m crs_lite scale {numbers}"
+    made = scale.measure(args.items, args.searches, args.contexts, command, commit)
+    results.save(paths.SCALE if args.record else paths.RUNS / "scale.json", made.model_dump())
+    print(scale.markdown(made))
     return 0
 
 

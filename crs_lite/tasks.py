@@ -105,7 +105,7 @@ class Codec:
         text = self.context(request).to_json()
         spans = [m.span(1) for m in _CLICKED.finditer(text)]
         read = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        known = set(self.sid_ids.ravel().tolist())
+        known = set(token_ids(self.tokenizer, self.sids.tokens()))
         inside = (any(a <= start < b for a, b in spans) for start, _ in read.offset_mapping)
         return [False, *(i in known and yes for i, yes in zip(read.input_ids, inside, strict=True)), False]
 

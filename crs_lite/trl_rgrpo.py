@@ -12,7 +12,8 @@ behind every trajectory and hands the lists to the reward function as extra colu
 
 With `use_vllm=True` in the arguments (a GPU box; TRL says what to install and keeps its weights in step), vLLM samples
 the reasoning and only the beams are ours. Give it `generation_kwargs={"stop_token_ids": [vocab.end_think]}`. That path
-is tested with a stand-in for vLLM; with vLLM itself it was never run.
+is written for TRL 1.16.0, which asks for vLLM 0.22.0 to 0.31.0. It is tested with TRL's own code around a stand-in for
+vLLM's `LLM`; with vLLM itself it was never run.
 """
 
 from __future__ import annotations
