@@ -136,6 +136,7 @@ the book
         render              Jupyter Book, offline
         build               papermill runs every chapter
         handouts            copies for class and Colab
+        sentences           the page of what the program says when something goes wrong
         colab_badge         the link under every title
         slides              the figures, for class
         reading             the core path, as the README shows it

@@ -104,6 +104,8 @@ def parser() -> argparse.ArgumentParser:
 
     sub.add_parser("handouts", help="write book/colab: the chapters for class and Colab, without solutions")
 
+    sub.add_parser("sentences", help="write the page of everything the program can say when something goes wrong")
+
     slides = sub.add_parser("slides", help="the chapters' figures for class: one file each, and a page that shows them")
     slides.add_argument("--out", type=new_folder, default=paths.BUILD / "slides")
 
@@ -123,6 +125,7 @@ def parser() -> argparse.ArgumentParser:
 
     results = sub.add_parser("results", help="print the table of a results file")
     results.add_argument("--index", action="store_true", help="the recorded rows of every experiment at a glance")
+    results.add_argument("--list", action="store_true", help="list the rows that are there: a listed one is missed")
     results.add_argument("--write", action="store_true", help="write the recorded benchmarks into book/engine.md")
     results.add_argument("files", nargs="*", type=Path, help="default: the recorded results of the book")
     return p
@@ -283,6 +286,13 @@ def _slides(args) -> int:
     return 0
 
 
+def _sentences(args) -> int:
+    from crs_lite.site import sentences
+
+    print(sentences.write())
+    return 0
+
+
 def _artifacts(args) -> int:
     from tempfile import TemporaryDirectory
 
@@ -322,6 +332,10 @@ def _enumerable(args) -> int:
 def _results(args) -> int:
     from crs_lite.study import recorded, results
 
+    if args.list:
+        for folder in sorted(d for d in paths.EXPERIMENTS.iterdir() if d.is_dir()):
+            print(f"{folder.name}: {recorded.renew_listing(folder)} rows")
+        return 0
     if args.index:
         for folder in sorted(d for d in paths.EXPERIMENTS.iterdir() if d.is_dir()):
             print(f"{folder.name}\n")

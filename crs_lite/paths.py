@@ -18,6 +18,7 @@ RESULTS = BOOK / "results"
 QUICKSTART = RESULTS / "quickstart-laptop.json"
 BENCH = RESULTS / "bench" / "cpu.json"
 CHAPTERS = RESULTS / "chapters.json"  # what the recorded runs of the chapters took and reached
+ATTACK = RESULTS / "attack.json"  # what damaged files, wrong words, hostile strings and kills did
 ENUMERABLE = RESULTS / "enumerable.json"  # what the shop shows that is small enough to sum over
 SCALE = RESULTS / "scale.json"  # a log of ten million searches: memory and minutes
 EXPERIMENTS = RESULTS / "experiments"  # one folder a log and profile

@@ -130,7 +130,23 @@ def test_trl_and_our_loop_have_the_same_gradient(system, loss):
 def test_a_batch_that_cuts_a_group_is_refused(system):
     folder, tokenizer, vocab, trie = system
     with pytest.raises(CRSError, match="whole groups of 4"):
-        RGRPORollout(tokenizer, trie, vocab, RLConfig(group=4))(["t5 t6"] * 3 + ["t7"], None)
+        trainer = SimpleNamespace(model=SimpleNamespace(training=True))
+        RGRPORollout(tokenizer, trie, vocab, RLConfig(group=4))(["t5 t6"] * 3 + ["t7"], trainer)
+
+
+def test_evaluation_may_ask_for_another_number_of_generations(system):
+    folder, tokenizer, vocab, trie = system
+    config = RLConfig(group=4, beams=5, max_reasoning=8)
+    prompts, targets = [[5, 6, 7], [8, 9]], np.array([3, 5])
+    trainer = trl_trainer(
+        folder, tokenizer, vocab, config, prompts, targets, RGRPORollout(tokenizer, trie, vocab, config), Gradient(),
+        num_generations_eval=2, per_device_eval_batch_size=4,
+    )  # fmt: skip
+    said = trainer.evaluate(trainer.train_dataset)
+    assert np.isfinite(said["eval_loss"]) and np.isfinite(said["eval_reward"])
+    with pytest.raises(CRSError, match="whole groups of 2; make per_device_eval_batch_size"):
+        trainer.model.eval()
+        trainer.rollout_func(["t5 t6", "t7"], trainer)
 
 
 class StandInLLM:

@@ -148,6 +148,9 @@ def _same(a, b, tolerance: float) -> bool:
     if isinstance(b, (int, float)) and not isinstance(b, bool):
         try:
             return math.isclose(float(a), b, rel_tol=tolerance, abs_tol=tolerance)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return False
-    return a == b
+    try:
+        return bool(a == b)  # tables and arrays compare cell by cell, and have no truth value
+    except Exception:
+        return False
