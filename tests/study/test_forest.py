@@ -37,8 +37,9 @@ def test_its_words_stand_inside_it_and_take_the_page_s_colour():
     width = float(svg.get("viewBox").split()[2])
     assert svg.get("fill") == "currentColor" and not [t for t in svg.iter("text") if t.get("fill")]
     assert [t.text for t in svg.findall("text") if t.get("font-weight")] == ["C1", "C2"]
-    for g in groups:  # about six pixels a letter: a label ends before its line begins
-        assert 30 + 6 * len(g.find("text").text) < float(g.find("line").get("x1")) < width
+    for text, line in ((g.find("text"), g.find("line")) for g in groups):
+        assert 30 + 7 * len(text.text) < width  # about seven pixels a letter
+        assert float(text.get("y")) < float(line.get("y1")) - 4 and 0 < float(line.get("x1")) < float(line.get("x2"))
     assert "3 differences" in svg.get("aria-label") and "1 lie wholly above" in svg.get("aria-label")
 
 
