@@ -120,12 +120,15 @@ a run
         losses              how near the ceiling, and where the rest is lost
         ledger              every claim of the paper and its verdict
         second              the same under the second protocol: lessons without hindsight, merged thoughts
+        forest              every effect in one picture
+        ledger_page         the ledger as the book and the README show it
 the book
     chapters/               what notebooks use
         lesson              running example, run box, headline, self-check
         plots               figures in the house style
         drawings            the figures of chapters 2 to 5
         drawings_67         the figures of chapters 6 and 7
+        drawings_10         the figures of chapters 1 and 10
         records             recorded rows as tables
         widgets             things to click on
         toys                things to drag and slide, without a server

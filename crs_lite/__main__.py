@@ -308,14 +308,14 @@ def _artifacts(args) -> int:
 
 
 def _ledger(args) -> int:
-    from crs_lite.study import ledger, results, second
+    from crs_lite.study import ledger, ledger_page, results, second
 
-    first, newer = ledger.markdown(ledger.ledger(args.rows)), ledger.markdown(second.ledger(args.second))
-    print(f"Under the second protocol:\n\n{newer}\nUnder the first protocol:\n\n{first}")
+    first, newer = ledger.ledger(args.rows), second.ledger(args.second)
+    print(f"Under the second protocol:\n\n{ledger.markdown(newer)}\nUnder the first:\n\n{ledger.markdown(first)}")
     if args.write:
-        for path in (paths.ROOT / "README.md", paths.BOOK / "ledger.md"):
-            results.put_block(path, newer, "ledger-2")
-        results.put_block(paths.BOOK / "ledger.md", first, "ledger")
+        results.put_block(paths.ROOT / "README.md", ledger_page.short(newer), "ledger-2")
+        for name, block in ledger_page.blocks(first, newer).items():
+            results.put_block(paths.BOOK / "ledger.md", block, name)
     return 0
 
 
