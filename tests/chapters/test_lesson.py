@@ -95,6 +95,6 @@ def test_what_the_request_is_so_far_grows_chapter_by_chapter(shop):
     five = lesson.so_far(codec, request, 5, "lost", "first: a case")
     assert five.loc["3 semantic IDs", "here"] == codec.sids.to_string(request.target)
     assert five["here"].tolist()[3:] == ["lost", "first: a case"] and five.iloc[:2].equals(two)
-    for chapter, here in ((4, ()), (3, ("too much",)), (0, ()), (6, ("a", "b", "c"))):
+    for chapter, here in ((4, ()), (3, ("too much",)), (0, ()), (6, ("a", "b")), (10, ("a",) * 7)):
         with pytest.raises(CRSError, match="so_far"):
             lesson.so_far(codec, request, chapter, *here)
