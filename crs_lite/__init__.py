@@ -123,9 +123,12 @@ the book
         lesson              running example, run box, headline, self-check
         plots               figures in the house style
         drawings            the figures of chapters 2 to 5
+        drawings_rgrpo      the figures of chapters 8 and 9
         records             recorded rows as tables
+        rounds              recorded arms and rounds, as differences and tables
         widgets             things to click on
         toys                things to drag and slide, without a server
+        toys_rgrpo          two more, for chapter 8: partial credits, and a packed row
         checkpoints         the small trained models that come with the book
     site/                   from notebooks to pages
         live                the model in the reader's browser: what the page "Try it" loads

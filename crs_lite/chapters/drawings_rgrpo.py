@@ -101,14 +101,14 @@ def over_steps(curves: dict[str, tuple[str, dict[str, np.ndarray]]], panels: dic
     """Curves of RL, smoothed: arm -> its colour, and key -> `(seeds, steps)`; a panel for each key -> title."""
     fig, axes = _panels(len(panels), 8.5, 2.8)
     for style, (arm, (colour, of)) in zip(("-", "--", "-.", ":"), curves.items(), strict=False):
-        for ax, key in zip(axes, panels, strict=True):
+        for ax, key in zip(np.atleast_1d(axes), panels, strict=True):
             y = np.convolve(of[key].mean(0), np.ones(window) / window, "valid")
             ax.plot(np.arange(len(y)) + window / 2, y, style, color=COLOURS[colour], label=arm)
-    for ax, title in zip(axes, panels.values(), strict=True):
+    for ax, title in zip(np.atleast_1d(axes), panels.values(), strict=True):
         ax.set_title(title, fontsize=10)
         ax.set_xlabel("step")
         ax.set_ylim(bottom=0)
-    axes[-1].legend(frameon=False, fontsize=7, loc="best")
+    ax.legend(frameon=False, fontsize=7, loc="best")
     return fig
 
 

@@ -2,27 +2,28 @@
 // none), so that what it sees is the chain of its parents and itself. `data.kept[i]`: false for a column that was
 // computed for a thought which had already ended.
 (root, data) => {
-  const SVG = "http://www.w3.org/2000/svg", CELL = 10, BAND = 30, { parent, kept, prompt, group, beams, levels } = data;
+  const SVG = "http://www.w3.org/2000/svg", CELL = 10, HIGH = 15, { parent, kept, prompt, group, beams, levels } = data;
   const find = (what) => root.querySelector(`[data-is="${what}"]`);
   const svg = find("row"), range = find("column"), last = parent.length - 1;
   const longest = (parent.length - prompt - levels * group * beams) / group, ACROSS = longest + beams + 1;
-  const deep = Math.ceil(prompt / ACROSS), top = deep * CELL + 34;
+  const deep = Math.ceil(prompt / ACROSS), top = deep * HIGH + 62;
+  const band = levels * HIGH;
 
   // What a column is, and where it is drawn.
   const columns = parent.map((_, i) => {
     if (i < prompt) {
-      return { kind: "prompt", at: i, x: (i % ACROSS) * CELL, y: 18 + Math.floor(i / ACROSS) * CELL, tall: CELL };
+      return { kind: "prompt", at: i, x: (i % ACROSS) * CELL, y: 24 + Math.floor(i / ACROSS) * HIGH, tall: HIGH };
     }
     const from = i - prompt, words = group * longest;
     if (from < words) {
       const g = from % group, t = Math.floor(from / group);
-      return { kind: "thought", g, at: t, x: t * CELL, y: top + g * (BAND + 8), tall: BAND };
+      return { kind: "thought", g, at: t, x: t * CELL, y: top + g * (band + 10), tall: band };
     }
     const beam = from - words, g = Math.floor((beam % (group * beams)) / beams), level = Math.floor(beam / (group * beams));
     return { kind: "beam", g, at: beam % beams, level, x: (longest + 1 + (beam % beams)) * CELL,
-             y: top + g * (BAND + 8) + level * CELL, tall: CELL };
+             y: top + g * (band + 10) + level * HIGH, tall: HIGH };
   });
-  const high = top + group * (BAND + 8) - 8;
+  const high = top + group * (band + 10) - 10;
   svg.setAttribute("viewBox", `0 0 ${ACROSS * CELL} ${high}`);
 
   function draw(kind, attributes, text = "") {
@@ -33,9 +34,9 @@
     return shape;
   }
 
-  draw("text", { x: 0, y: 13, "font-size": 15 }, "the prompt");
-  draw("text", { x: 0, y: top - 5, "font-size": 15 }, `${group} thoughts`);
-  draw("text", { x: ACROSS * CELL, y: top - 5, "font-size": 15, "text-anchor": "end" }, `their ${beams} beams`);
+  draw("text", { x: 0, y: 17, "font-size": 19 }, "the prompt");
+  draw("text", { x: 0, y: top - 9, "font-size": 19 }, `${group} thoughts`);
+  draw("text", { x: ACROSS * CELL, y: top - 9, "font-size": 19, "text-anchor": "end" }, `their ${beams} beams`);
   const cells = columns.map((c) => draw("rect", { x: c.x + 0.5, y: c.y + 0.5, width: CELL - 1, height: c.tall - 1 }));
 
   function seenBy(i) {
