@@ -125,8 +125,10 @@ def forest(panels: dict[str, Gains], xlabel: str = "difference in NDCG@10") -> p
                 d, n = gains[name]
                 ax.plot([d.low, d.high], [y, y], color=COLOURS[colour], lw=2)
                 ax.plot(d.mean, y, "o", color=COLOURS[colour], ms=6)
-                ax.text(d.high, y + 0.18, f" {n} seeds" if n > 1 else " 1 seed", fontsize=7, color="0.35")
+                seeds = f"{n} seeds" if n > 1 else "1 seed"
+                ax.text(1.02, y, seeds, transform=ax.get_yaxis_transform(), fontsize=7, color="0.35", va="center")
         ax.axvline(0, color="black", lw=0.8)
+        ax.locator_params(axis="x", nbins=4)
         ax.set_title(title, fontsize=10)
         ax.set_xlabel(xlabel, fontsize=9)
     axes[0, 0].set_yticks(range(len(rows)), rows[::-1], fontsize=9)
