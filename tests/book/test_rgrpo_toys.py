@@ -102,7 +102,7 @@ def test_credits_slide_by_key_until_the_bound_breaks(places):
     assert at == ["0.04", "0.05", "0.06", "0.07"]  # one step above 0.0636
     assert places.says().startswith("Broken")
     drag_to(places, 9)
-    assert places.says().startswith("Broken") is (0.07 * WEIGHTS.sum() > WEIGHTS[8])
+    assert places.says().startswith("Broken") == (0.07 * WEIGHTS.sum() > WEIGHTS[8])
     drag_to(places, 1)
     assert places.says().startswith("The largest credit is above the bound")
     box = places.find("lists").bounding_box()
