@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--out", type=new_folder, help="run folder (default: runs/LOG-PROFILE-SEED)")
 
     experiment = sub.add_parser("experiment", help="a named experiment over several seeds; a finished arm is one row")
-    experiment.add_argument("name", help="as in the README's table, such as arms, loop, main")
+    experiment.add_argument("name", help="as `book/code.md` lists them, such as arms, loop, main")
     experiment.add_argument("--profile", default="first", help=f"one of {', '.join(PROFILES)}")
     experiment.add_argument("--seeds", type=whole(1, 1000), default=5, help="seeds 0 .. N-1")
     experiment.add_argument("--seed", type=whole(0), help="this seed only")
@@ -97,6 +97,9 @@ def parser() -> argparse.ArgumentParser:
 
     sub.add_parser("handouts", help="write book/colab: the chapters for class and Colab, without solutions")
 
+    slides = sub.add_parser("slides", help="the chapters' figures for class: one file each, and a page that shows them")
+    slides.add_argument("--out", type=new_folder, default=paths.BUILD / "slides")
+
     ledger = sub.add_parser("ledger", help="every claim of the paper and what the recorded rows say of it")
     ledger.add_argument(
         "--rows",
@@ -113,7 +116,7 @@ def parser() -> argparse.ArgumentParser:
 
     results = sub.add_parser("results", help="print the table of a results file")
     results.add_argument("--index", action="store_true", help="the recorded rows of every experiment at a glance")
-    results.add_argument("--readme", action="store_true", help="write the table of the recorded results into README.md")
+    results.add_argument("--write", action="store_true", help="write the recorded benchmarks into book/engine.md")
     results.add_argument("files", nargs="*", type=Path, help="default: the recorded results of the book")
     return p
 
@@ -243,10 +246,21 @@ def _bench(args) -> int:
 
 
 def _handouts(args) -> int:
-    from crs_lite.site import handouts
+    from crs_lite.site import address, handouts, reading
+    from crs_lite.study import results
 
     for path in handouts.write():
         print(path)
+    where = address.address()
+    results.put_block(paths.ROOT / "README.md", reading.core_path(where), "path")
+    return 0
+
+
+def _slides(args) -> int:
+    from crs_lite.site import slides
+
+    made = slides.write(args.out)
+    print(f"{len(made) - 1} figures; open {made[-1]}")
     return 0
 
 
@@ -294,10 +308,8 @@ def _results(args) -> int:
             print(f"{folder.name}\n")
             print(recorded.index(folder).to_string(index=False))
         return 0
-    if args.readme:
-        readme = paths.ROOT / "README.md"
-        results.put_block(readme, results.markdown(results.load(paths.QUICKSTART)), "results")
-        results.put_block(readme, results.bench_markdown(results.load(paths.BENCH)), "bench")
+    if args.write:
+        results.put_block(paths.BOOK / "engine.md", results.bench_markdown(results.load(paths.BENCH)), "bench")
         return 0
     for path in args.files or [paths.QUICKSTART]:
         print(f"{path.name}\n")

@@ -104,8 +104,7 @@ _TWO_STEPS = dict(
     eval_requests=100, valid_requests=60,
     max_reasoning=24, intervened=20, minutes="2 minutes",
 )  # fmt: skip
-# A folder named here stands for every pretrained backbone, with adapters and the budgets of `smoke`: so that the path
-# of a large model can be tried where there is none.
+# A folder named here stands for every pretrained backbone, with adapters and `smoke`'s budgets: to try that path.
 STAND_IN = "CRS_LITE_STAND_IN"
 
 PROFILES: dict[str, Profile] = {

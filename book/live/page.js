@@ -25,6 +25,19 @@
   };
   worker.onerror = (event) => fault(`The model cannot run in this browser (${event.message}).`);
 
+  // The other model is as large as this one: it is fetched when it is first asked.
+  let direct = null;
+  function fetchDirect() {
+    direct ??= new Promise((done, fail) => {
+      const script = document.createElement("script");
+      script.src = $("reasoning").querySelector("[value=direct]").dataset.src;
+      script.onload = done;
+      script.onerror = () => fail(new Error("its weights are not beside this page"));
+      document.head.append(script);
+    }).then(() => ask("load", { name: "direct", weights: self.LIVE["weights-direct"] }));
+    return direct;
+  }
+
   // -- small help with elements: text is always text, never markup -----------------------------------
 
   function element(tag, content = [], attributes = {}) {
@@ -110,11 +123,13 @@
     if (text === undefined) $("text").value = "";
     fill($("words"));
     say("Reading …");
+    const model = reasoning === "direct" ? "direct" : "reasons";
     const question = {
-      request, reasoning, text, free, thoughts: Number(thoughts), temperature: temperature(), seed: Date.now() >>> 0,
+      request, reasoning: model === "direct" ? "none" : reasoning, text, free, model, thoughts: Number(thoughts), temperature: temperature(), seed: Date.now() >>> 0,
       k: data.k, beams: many ? data.beams : data.k,
     };
     try {
+      if (model === "direct") await fetchDirect();
       const found = await ask("search", question, (news) => {
         if (news.tokens) showContext(news);
         if (news.thoughts && many) showThoughts(news.thoughts.map((text) => ({ text })));
@@ -157,7 +172,7 @@
       element("span", name, { className: item === null ? "try-none" : "" }),
       ...marks.map(mark), ...(notes ? [element("span", notes, { className: "try-meta" })] : []),
     ]);
-    // The other two lists are known beforehand, so there is nothing to say of their items but this.
+    // Of the other two lists there is nothing to say but this.
     const fixed = (item) => row(item, data.items[item].title, "", item === clicked ? ["clicked next"] : []);
 
     fill($("crs"), found.list.map((hit) => {
@@ -169,7 +184,8 @@
     }));
     before = found.list.map((hit) => hit.sid);
     fill($("informed"), best.map(fixed));
-    fill($("popular"), data.popularity.map(fixed));
+    const counted = countingList(data.counting, data.items, request, Number($("month").value), data.k);
+    fill($("counting"), counted.map(fixed));
     $("truth").textContent = truth
       ? "Knows everything but the hidden tastes."
       : "No truth for this query: the best list is known only for the queries on offer.";
@@ -252,5 +268,5 @@
   $("recorded").hidden = true;
   $("form").hidden = false;
   ask("start", { data, weights }).then(() => search(), (error) => fault(`The model cannot start: ${error.message}.`));
-  self.tryIt = { ask, stated }; // for the console, and for comparing with Python
+  self.tryIt = { ask, stated, fetchDirect }; // for the console, and for comparing with Python
 })();
