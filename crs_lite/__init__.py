@@ -129,9 +129,12 @@ the book
         drawings            the figures of chapters 2 to 5
         drawings_67         the figures of chapters 6 and 7
         drawings_10         the figures of chapters 1 and 10
+        drawings_rgrpo      the figures of chapters 8 and 9
         records             recorded rows as tables
+        rounds              recorded arms and rounds, as differences and tables
         widgets             things to click on
         toys                things to drag and slide, without a server
+        toys_rgrpo          two more, for chapter 8: partial credits, and a packed row
         checkpoints         the small trained models that come with the book
     site/                   from notebooks to pages
         address             where the published copy of this project lies

@@ -106,6 +106,8 @@ BECAME = {
     "5 alignment": "a direct answer",
     "6 teachers": "a reasoned answer",
     "7 GRPO": "a group of eight tries",
+    "8 R-GRPO": "a group of eight lists",
+    "9 loop": "a check, never a lesson: it is not in the pool",
 }  # chapter -> what the running example has become at its end
 
 

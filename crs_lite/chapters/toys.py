@@ -107,11 +107,13 @@ def _table(caption: str, head: tuple[str, ...], name: str) -> str:
     return f'<table><caption>{caption}</caption><thead><tr>{cells}</tr></thead><tbody data-is="{name}"></tbody></table>'
 
 
-def _toy(name: str, body: str, data: dict) -> str:
+WITHOUT = "This needs JavaScript. The worked example above is its first setting."
+
+
+def _toy(name: str, body: str, data: dict, without: str = WITHOUT) -> str:
     """The fragment: style, body, script. The script finds the body as what stands before it."""
     style, script = ((SCRIPTS / f).read_text(encoding="utf-8") for f in ("toys.css", f"{name}.js"))
     numbers = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
-    without = "This needs JavaScript. The worked example above is its first setting."
     return (
         f'<div class="crs-toy" data-toy="{escape(name)}">{body}<noscript>{without}</noscript></div>'
         f"<style>{style}</style><script>(\n{script})((document.currentScript?.parentElement ?? document)"

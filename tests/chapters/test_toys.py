@@ -2,32 +2,15 @@
 
 import json
 import re
-from html.parser import HTMLParser
 
 import pytest
+from fragment import Reader
 
 from crs_lite.chapters import toys
 from crs_lite.errors import CRSError
 
 LAYERS = [[(8, 0), (0, 8)], [(4, 0), (0, 4)], [(2, 0), (0, 2)]]
 TREE = {"a_0": (0.5, {"b_0": (0.4, "</script><b>mug</b>")}), "a_1": (0.5, {"b_0": (1.0, "lamp")})}
-EMPTY = {"input", "circle", "path", "g"}
-
-
-class Reader(HTMLParser):
-    def __init__(self):
-        super().__init__()
-        self.stack, self.controls = [], []
-
-    def handle_starttag(self, tag, attrs):
-        if tag not in EMPTY:
-            self.stack.append(tag)
-        if tag == "input":
-            self.controls.append((dict(attrs), "label" in self.stack))
-
-    def handle_endtag(self, tag):
-        if tag not in EMPTY:
-            assert self.stack.pop() == tag
 
 
 SETTINGS = {"all <equal>": [0.5, 0.5], "one": [0, 1]}
