@@ -13,7 +13,7 @@ from crs_lite.evaluate import Difference
 from crs_lite.study.recorded import Row, Rows, values
 
 SEEDS = 5  # fewer make no verdict
-NOT_RUN = "not run"
+NOT_RUN, OPEN = "not run", "no verdict yet"
 BIAS = "self-evolution removes the teacher's prior and capacity bias"
 FAULTS = "reasoning can repeat or contradict itself"
 
@@ -142,5 +142,5 @@ def enough(entry: Entry, verdict: str | None) -> Entry:
     """The entry with its verdict, or with how many seeds there are so far."""
     if verdict is None:
         return entry
-    entry.verdict = verdict if entry.seeds >= SEEDS else f"{NOT_RUN}: {entry.seeds} of {SEEDS} seeds so far"
+    entry.verdict = verdict if entry.seeds >= SEEDS else f"{OPEN}: {entry.seeds} of {SEEDS} seeds so far"
     return entry

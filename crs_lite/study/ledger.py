@@ -14,6 +14,7 @@ from crs_lite.study.comparison import (
     BIAS,
     FAULTS,
     NOT_RUN,
+    OPEN,
     SEEDS,
     Effect,
     Entry,
@@ -222,7 +223,7 @@ def backbone(row: Row) -> str:
 
 def verdict(entry: Entry) -> str:
     """The verdict, with the backbone it was taken on."""
-    judged = entry.about and not entry.verdict.startswith(NOT_RUN)
+    judged = entry.about and not entry.verdict.startswith((NOT_RUN, OPEN))
     return f"{entry.verdict} ({backbone(entry.about)})" if judged else entry.verdict
 
 

@@ -66,7 +66,7 @@ def test_other_requests_are_never_compared():
 
 
 def test_too_few_seeds_make_no_verdict():
-    for seeds, verdict in ((comparison.SEEDS, "reproduced"), (3, "not run: 3 of 5 seeds so far")):
+    for seeds, verdict in ((comparison.SEEDS, "reproduced"), (3, "no verdict yet: 3 of 5 seeds so far")):
         entry = comparison.Entry("X", "claim", seeds=seeds)
         assert comparison.enough(entry, "reproduced").verdict == verdict
     assert comparison.enough(comparison.Entry("X", "claim"), None).verdict == "not run"

@@ -60,7 +60,7 @@ def test_a_round_on_fewer_seeds_makes_no_verdict(tmp_path):
     for seed in (3, 4):
         (tmp_path / "explorers" / f"grpo-round1-rl-seed{seed}.json").unlink()
     assert second.c3({name: gather(tmp_path, name) for name in second.EXPERIMENTS}).verdict == (
-        "not run: 3 of 5 seeds so far"
+        "no verdict yet: 3 of 5 seeds so far"
     )
 
 
