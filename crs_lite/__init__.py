@@ -80,6 +80,8 @@ the method
         generative          DSI and LTRGR: query -> ID, no context
         latent              LatentR3: reasoning without words
         counting            a dozen weights over counted facets: no language model
+        sasrec              what comes next in a shopper's clicks
+        matching            items that hold the query's words, in another ranker's order
         rqvae               RQ-VAE, the other way to make codes
 a run
     workspace               stages that survive a kill
@@ -113,6 +115,7 @@ a run
             answers         how far does one come without reasoning?
             thoughts        one thought, sixteen merged, or none?
             explorers       does RL on conclusions pay?
+            own_log         what does all of it give on a real log?
             runner          run experiments: seeds, jobs, missing rows
         controls            rankers that lack one thing
         losses              how near the ceiling, and where the rest is lost
