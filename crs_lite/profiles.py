@@ -122,12 +122,9 @@ PROFILES: dict[str, Profile] = {
         collect_requests=6000, fresh_pool=True, valid_requests=3000, eval_requests=4000,
         eval_batch=512, minutes="hours",
     ),
-    # A real log of some 20,000 requests (the third protocol): every budget that another profile changes is named.
-    "own-log": Profile(
-        "own-log", reasoning="conclude", teacher="foresight", replay=0.0, train_requests=100_000, align_item_epochs=8,
-        align_context_epochs=1, distil_requests=0, fresh_pool=False, collect_requests=2000, max_reasoning=64,
-        valid_requests=1000, eval_requests=1000, minutes="an hour",
-    ),
+    # The third protocol: a real log of some 20,000 requests.
+    "own-log": Profile("own-log", teacher="foresight", train_requests=100_000, align_item_epochs=8, distil_requests=0,
+                       align_context_epochs=1, collect_requests=2000, valid_requests=1000, eval_requests=1000),
 }  # fmt: skip
 
 
