@@ -124,7 +124,7 @@ PROFILES: dict[str, Profile] = {
     ),
     # The third protocol: a real log of some 20,000 requests.
     "own-log": Profile("own-log", teacher="foresight", train_requests=100_000, align_item_epochs=8, distil_requests=0,
-                       align_context_epochs=1, collect_requests=2000, valid_requests=1000, eval_requests=1000),
+                       align_context_epochs=1, collect_requests=2000, valid_requests=1000, eval_requests=600),
 }  # fmt: skip
 
 
