@@ -121,6 +121,7 @@ a run
         losses              how near the ceiling, and where the rest is lost
         ledger              every claim of the paper and its verdict
         second              the same under the second protocol: lessons without hindsight, merged thoughts
+        real_log            what was measured on a real log, and five questions
 the book
     chapters/               what notebooks use
         lesson              running example, run box, headline, self-check
@@ -129,6 +130,7 @@ the book
         records             recorded rows as tables
         widgets             things to click on
         toys                things to drag and slide, without a server
+        exports             the simulated shop's searches as a real shop would export them
         checkpoints         the small trained models that come with the book
     site/                   from notebooks to pages
         live                the model in the reader's browser: what the page "Try it" loads

@@ -104,6 +104,7 @@ def parser() -> argparse.ArgumentParser:
         help="folder of rows under the first protocol (default: the book's)",
     )
     ledger.add_argument("--second", type=existing, default=paths.SECOND, help="the same under the second protocol")
+    ledger.add_argument("--real", type=existing, default=paths.REAL, help="the same on a real log")
     ledger.add_argument("--write", action="store_true", help="write the tables into README.md and book/ledger.md")
 
     shop = sub.add_parser("enumerable", help="the shop that is small enough to sum over: what it shows, as tables")
@@ -258,14 +259,16 @@ def _artifacts(args) -> int:
 
 
 def _ledger(args) -> int:
-    from crs_lite.study import ledger, results, second
+    from crs_lite.study import ledger, real_log, results, second
 
     first, newer = ledger.markdown(ledger.ledger(args.rows)), ledger.markdown(second.ledger(args.second))
-    print(f"Under the second protocol:\n\n{newer}\nUnder the first protocol:\n\n{first}")
+    real = real_log.markdown(args.real)
+    print(f"Under the second protocol:\n\n{newer}\nUnder the first protocol:\n\n{first}\nOn a real log:\n\n{real}")
     if args.write:
         for path in (paths.ROOT / "README.md", paths.BOOK / "ledger.md"):
             results.put_block(path, newer, "ledger-2")
         results.put_block(paths.BOOK / "ledger.md", first, "ledger")
+        results.put_block(paths.BOOK / "ledger.md", real, "ledger-real")
     return 0
 
 

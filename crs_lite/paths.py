@@ -22,6 +22,7 @@ ENUMERABLE = RESULTS / "enumerable.json"  # what the shop shows that is small en
 EXPERIMENTS = RESULTS / "experiments"  # one folder a log and profile
 EVIDENCE = EXPERIMENTS / "marketplace-laptop"  # what the ledger judges by, under the first protocol
 SECOND = EXPERIMENTS / "marketplace-large-long"  # and under the second
+REAL = EXPERIMENTS / "amazon2023-own-log"  # what was measured on a real log, under the third
 
 # made here, not kept
 RUNS = ROOT / "runs"

@@ -11,9 +11,9 @@ from crs_lite.chapters import lesson
 from crs_lite.enumerable import demonstrations
 from crs_lite.marketplace import FROZEN_SHA256
 from crs_lite.paths import BENCH as BENCH_FILE
-from crs_lite.paths import BOOK, ENUMERABLE, EVIDENCE, QUICKSTART, ROOT, SECOND
+from crs_lite.paths import BOOK, ENUMERABLE, EVIDENCE, QUICKSTART, REAL, ROOT, SECOND
 from crs_lite.site import build
-from crs_lite.study import enumerated, ledger, results, second
+from crs_lite.study import enumerated, ledger, real_log, results, second
 
 RECORDED = results.load(QUICKSTART)
 
@@ -116,6 +116,7 @@ def test_pages_show_the_ledger_of_the_recorded_rows():
     text = page.read_text(encoding="utf-8")
     first = ledger.markdown(ledger.ledger(EVIDENCE))
     assert text == results.with_block(text, first, "ledger"), "run: python -m crs_lite ledger --write"
+    assert text == results.with_block(text, real_log.markdown(REAL), "ledger-real")
 
 
 SHOP = results.load(ENUMERABLE)

@@ -1,7 +1,8 @@
 """What does the whole of it give on a log that nobody made up? `book/protocol-3.md`.
 
-`own_log_choices` picks knobs on validation requests, on one seed; `own_log` makes the rows on test requests. The recipe
-is that of the profile `own-log`: conclude only, a teacher without hindsight, no direct lessons.
+`own_log_choices` tries knobs on validation requests, on one seed; `own_log` makes the rows on test requests, with what
+the recorded choices of this log and profile say, else with the usual settings. The recipe is that of the profile
+`own-log`: conclude only, a teacher without hindsight, no direct lessons.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from crs_lite import paths
 from crs_lite.baselines import sasrec
 from crs_lite.baselines.bm25 import BM25
 from crs_lite.baselines.counting import Counting
@@ -22,6 +24,7 @@ from crs_lite.prepared import Prepared
 from crs_lite.study.controls import Swapped
 from crs_lite.study.experiments.main import fixed_ranker
 from crs_lite.study.experiments.shared import TUNED, Made, checked, later, tested, thoughts_row
+from crs_lite.study.recorded import Row, gather, values
 from crs_lite.training import align, direct, distil, explore
 from crs_lite.workspace import Stage, named
 
@@ -33,10 +36,20 @@ KNOBS: dict[str, tuple[dict, ...]] = {
     "direct": ({"epochs": 1}, {"epochs": 2}),
     "distilled": ({"epochs": 1}, {"epochs": 2}),
 }
+CHOICES = "own-log-choices"
 MODEL = "model.safetensors"
 ABLATIONS = ({"attention": False}, {"positions": False})  # of SASRec
-# What was chosen (protocol, dated changes).
-CHOSEN: dict[str, dict] = {name: tried[0] for name, tried in KNOBS.items()}
+NEAR = 0.005  # in NDCG@10: of settings this near to the best, the first is taken
+
+
+def chosen(p: Prepared, name: str) -> dict:
+    """The setting of a system that the recorded choices speak for; the usual one where not all of them were tried."""
+    recorded = gather(paths.EXPERIMENTS / f"{p.log.name}-{p.profile.name}", CHOICES)
+    rows = [recorded.get(name + named(**knobs), {}).get(0) for knobs in KNOBS[name]]
+    if not all(rows):
+        return KNOBS[name][0]
+    found = [values(row, "NDCG@10").mean() for row in rows]
+    return KNOBS[name][next(n for n, x in enumerate(found) if x >= max(found) - NEAR)]
 
 
 def sequential(p: Prepared, **knobs) -> Stage:
@@ -94,29 +107,30 @@ def own_log_choices(p: Prepared) -> Made:
 
 def own_log(p: Prepared) -> Made:
     """Everything that is compared on a real log, with what was chosen. What does not learn is taken once."""
-    counted, words = partial(_counted, p, CHOSEN["counting"]), partial(_words, p, CHOSEN["BM25"])
-    popular = partial(fixed_ranker, p, "popularity")
-    fixed = {"popularity": popular, "BM25": words, "dense": partial(fixed_ranker, p, "dense"), "counting": counted}
-    fixed |= {f"matching-{name}": partial(_matched, p, fixed[name]) for name in ("popularity", "counting")}
-    for name, ranker in fixed.items() if p.seed == 0 else ():
-        yield name, partial(tested, p, f"own log {name}", p.ids_stage, "none", ranker)
-    clicks = later(sequential, p, **CHOSEN["SASRec"])
-    for name, ranker in (
-        ("SASRec", partial(_next_click, p)),
-        ("matching-SASRec", partial(_matched, p, partial(_next_click, p))),
-    ):
-        yield name, partial(tested, p, f"own log {name}", clicks, "none", ranker)
+    knobs = {name: chosen(p, name) for name in KNOBS}
+    counted, words = partial(_counted, p, knobs["counting"]), partial(_words, p, knobs["BM25"])
+    popular, clicks = partial(fixed_ranker, p, "popularity"), partial(_next_click, p)
+    once = {"popularity": popular, "BM25": words, "dense": partial(fixed_ranker, p, "dense"), "counting": counted}
+    once |= {f"matching-{name}": partial(_matched, p, once[name]) for name in ("popularity", "counting")}
+    for name, ranker in once.items() if p.seed == 0 else ():
+        yield name, partial(_row, p, name, p.ids_stage, "none", ranker, knobs.get(name))
+    learned = later(sequential, p, **knobs["SASRec"])
+    for name, ranker in {"SASRec": clicks, "matching-SASRec": partial(_matched, p, clicks)}.items():
+        yield name, partial(_row, p, name, learned, "none", ranker, knobs["SASRec"])
     aligned = later(align, p)
-    yield "aligned", partial(tested, p, "aligned", aligned, "none")
-    yield "direct", partial(tested, p, "own log direct", _passes(direct, p, aligned, **CHOSEN["direct"]), "none")
-    start = _passes(distil, p, aligned, **CHOSEN["distilled"])
-    yield from _thought(p, "distilled", start)
-    other = "own log other conclusion"
-    yield "distilled-other", partial(tested, p, other, start, "none", partial(Swapped, p, other))
+    yield "aligned", partial(_row, p, "aligned", aligned, "none")
+    answering, start = (
+        _passes(make, p, aligned, **knobs[name]) for name, make in {"direct": direct, "distilled": distil}.items()
+    )
+    yield "direct", partial(_row, p, "direct", answering, "none", None, knobs["direct"])
+    yield "distilled", partial(_row, p, "distilled", start, "own", None, knobs["distilled"])
+    other = partial(Swapped, p, "other conclusion")
+    yield "distilled-other", partial(_row, p, "distilled-other", start, "none", other)
     explored = later(explore, p, start, "rgrpo", "own-log-round0", **TUNED["rgrpo"])
-    yield from _thought(p, "rgrpo", explored)
+    yield "rgrpo", partial(_row, p, "rgrpo", explored, "own", None, TUNED["rgrpo"])
+    for name, stage in {"distilled": start, "rgrpo": explored}.items():
+        yield f"{name}-thoughts", partial(thoughts_row, p, f"own log {name}", stage, "test")
 
 
-def _thought(p: Prepared, name: str, stage: Callable[[], Stage]) -> Made:
-    yield name, partial(tested, p, f"own log {name}", stage)
-    yield f"{name}-thoughts", partial(thoughts_row, p, f"own log {name}", stage, "test")
+def _row(p: Prepared, name: str, stage, reason: str, ranker=None, knobs: dict | None = None) -> Row:
+    return tested(p, f"own log {name}", stage, reason, ranker, **{"chosen": knobs} if knobs else {})

@@ -7,12 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from known_world import world
 
+from crs_lite import paths
 from crs_lite.baselines import sasrec
 from crs_lite.paths import BOOK
 from crs_lite.profiles import get_profile
 from crs_lite.study.experiments import EXPERIMENTS, runner
-from crs_lite.study.experiments.own_log import ABLATIONS, CHOSEN, KNOBS
+from crs_lite.study.experiments.own_log import ABLATIONS, CHOICES, KNOBS, chosen
 
 module = import_module("crs_lite.study.experiments.own_log")  # the room's own name for it is the function
 PROTOCOL = (BOOK / "protocol-3.md").read_text(encoding="utf-8")
@@ -24,22 +26,32 @@ def test_what_does_not_learn_is_taken_once_and_the_arms_share_the_alignment(make
     once = ["popularity", "BM25", "dense", "counting", "matching-popularity", "matching-counting"]
     assert names[:6] == once and [name for name, _ in EXPERIMENTS["own-log"](replace(p, seed=1))] == names[6:]
     assert runner.run_seed(job("own-log", "distilled*")) == 3
-    assert [name for name in hollow if not re.match("score|merged", name)] == ["align", _folder("distil", "distilled")]
+    assert [name for name in hollow if not re.match("score|merged", name)] == ["align", "distil"]
     assert runner.run_seed(job("own-log", "[ar]*")) == 3
     made = [name for name in hollow if not re.match("score|merged", name)][2:]
     assert made == ["own-log-round0-split", "own-log-round0-rgrpo-lr=0.0001"]
-
-
-def _folder(stage, name):
-    epochs = CHOSEN[name]["epochs"]
-    return stage + (f"-epochs={epochs}" if epochs > 1 else "")
 
 
 def test_choices_are_made_on_validation_requests_only(toy_study):
     rows = toy_study.rows["own-log-choices"]
     assert {row["split"] for row in rows.values()} == {"valid"}
     assert len(rows) == sum(map(len, KNOBS.values())) + len(ABLATIONS) + 1
-    assert all(CHOSEN[name] in KNOBS[name] for name in KNOBS)
+
+
+def test_what_is_chosen_is_the_first_setting_near_the_best_on_validation(make, tmp_path, monkeypatch):
+    p = make("shared")
+    monkeypatch.setattr(paths, "EXPERIMENTS", tmp_path)
+    names = [name for name, _ in EXPERIMENTS[CHOICES](p)]
+
+    def tried(quality):
+        folder = tmp_path / f"{p.log.name}-{p.profile.name}"
+        world(folder, {(CHOICES, names[at]): x for at, x in quality.items()}, seeds=1, n=8)
+        return chosen(p, "BM25"), chosen(p, "counting")
+
+    assert [n.split("-")[0] for n in names[:6]] == ["BM25"] * 3 + ["counting"] * 3
+    assert tried({0: 0.0, 1: 1.0}) == (KNOBS["BM25"][0], KNOBS["counting"][0])  # not all were tried: the usual
+    assert tried({2: 0.0, 3: 1.0, 4: 0.0, 5: 1.0}) == (KNOBS["BM25"][1], KNOBS["counting"][0])
+    assert tried({0: 1.0}) == (KNOBS["BM25"][0], KNOBS["counting"][0])  # as good, and the cheaper one
 
 
 def test_every_system_is_scored_on_the_same_test_requests(toy_study):
