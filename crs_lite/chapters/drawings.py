@@ -1,4 +1,4 @@
-"""The figures of chapters 2 to 5 and 11, one function each; what they show is computed in the chapter."""
+"""The figures of chapters 2 to 5, 11 and 12, one function each; what they show is computed in the chapter."""
 
 from __future__ import annotations
 
@@ -211,4 +211,22 @@ def two_teachers(doubt: np.ndarray, curves: dict[str, np.ndarray]) -> plt.Figure
     ax.set_xlabel("chance of the likelier brand")
     ax.set_ylabel("NDCG of two")
     ax.legend(frameon=False, fontsize=8)
+    return fig
+
+
+# -- chapter 12 -----------------------------------------------------------------------------------
+
+
+def account(files: dict[str, dict]) -> plt.Figure:
+    """What became of the rows of every file: file -> `kept` and `skipped` (reason -> rows), a bar each, logarithmic."""
+    bars = [(f"{name}: {why}", n, why == "kept") for name, of in files.items()
+            for why, n in {"kept": of["kept"], **of["skipped"]}.items()]  # fmt: skip
+    fig, ax = _panels(1, 7.5, 0.24 * len(bars) + 0.8)
+    y = np.arange(len(bars))[::-1]
+    ax.barh(y, [n for _, n, _ in bars], color=[COLOURS["blue" if kept else "orange"] for *_, kept in bars])
+    for at, (_, n, _) in zip(y, bars, strict=True):
+        ax.text(n, at, f" {n:,}", va="center", fontsize=8)
+    ax.set_yticks(y, [label for label, *_ in bars], fontsize=8)
+    ax.set_xscale("log")
+    ax.set_xlabel("rows")
     return fig
