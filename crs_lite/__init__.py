@@ -133,11 +133,14 @@ the book
         exports             the simulated shop's searches as a real shop would export them
         checkpoints         the small trained models that come with the book
     site/                   from notebooks to pages
+        address             where the published copy of this project lies
         live                the model in the reader's browser: what the page "Try it" loads
         render              Jupyter Book, offline
         build               papermill runs every chapter
         handouts            copies for class and Colab
         colab_badge         the link under every title
+        slides              the figures, for class
+        reading             the core path, as the README shows it
     arguments               the words of a command, and one sentence for what ends it early
     __main__                the command line
 """

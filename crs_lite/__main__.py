@@ -25,7 +25,7 @@ EXAMPLES = """examples:
   python -m crs_lite ledger                             claim by claim: verdict, effect, interval, command
   python -m crs_lite enumerable --record --write        the shop that is small enough to sum over, and its page
   python -m crs_lite bench beam step                    ours against the stock libraries
-  python -m crs_lite results runs/marketplace-laptop-0/results.json
+  python -m crs_lite results runs/marketplace-large-laptop-0/results.json
   python -m crs_lite book --profile smoke               execute every notebook, build the pages
 """
 
@@ -57,8 +57,8 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--out", type=new_folder, help="run folder (default: runs/LOG-PROFILE-SEED)")
 
     experiment = sub.add_parser("experiment", help="a named experiment over several seeds; a finished arm is one row")
-    experiment.add_argument("name", help="as in the README's table, such as arms, loop, main")
-    experiment.add_argument("--profile", default="laptop", help=f"one of {', '.join(PROFILES)}")
+    experiment.add_argument("name", help="as `book/code.md` lists them, such as arms, loop, main")
+    experiment.add_argument("--profile", default="first", help=f"one of {', '.join(PROFILES)}")
     experiment.add_argument("--seeds", type=whole(1, 1000), default=5, help="seeds 0 .. N-1")
     experiment.add_argument("--seed", type=whole(0), help="this seed only")
     experiment.add_argument("--only", default="*", metavar="PATTERN", help="rows whose name matches, such as 'rgrpo-*'")
@@ -92,9 +92,13 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("--out", type=Path, default=out, help="results file; rows of other names in it stay")
 
     artifacts = sub.add_parser("artifacts", help="copy checkpoints of a finished laptop run to data/artifacts")
-    artifacts.add_argument("run", type=Path, nargs="?", default=paths.RUNS / "marketplace-laptop-0", help="run folder")
+    run_folder = paths.RUNS / "marketplace-large-laptop-0"
+    artifacts.add_argument("run", type=Path, nargs="?", default=run_folder, help="run folder")
 
     sub.add_parser("handouts", help="write book/colab: the chapters for class and Colab, without solutions")
+
+    slides = sub.add_parser("slides", help="the chapters' figures for class: one file each, and a page that shows them")
+    slides.add_argument("--out", type=new_folder, default=paths.BUILD / "slides")
 
     ledger = sub.add_parser("ledger", help="every claim of the paper and what the recorded rows say of it")
     ledger.add_argument(
@@ -113,7 +117,7 @@ def parser() -> argparse.ArgumentParser:
 
     results = sub.add_parser("results", help="print the table of a results file")
     results.add_argument("--index", action="store_true", help="the recorded rows of every experiment at a glance")
-    results.add_argument("--readme", action="store_true", help="write the table of the recorded results into README.md")
+    results.add_argument("--write", action="store_true", help="write the recorded benchmarks into book/engine.md")
     results.add_argument("files", nargs="*", type=Path, help="default: the recorded results of the book")
     return p
 
@@ -123,7 +127,7 @@ def _add_source(p: argparse.ArgumentParser) -> None:
     from crs_lite.adapters import registry
 
     names = [*registry.FORMATS, "help"]
-    p.add_argument("--log", default="marketplace", choices=names, help="`help` lists formats, files and fields")
+    p.add_argument("--log", choices=names, help="`help` lists formats, files and fields (default: the profile's)")
     for option, what in registry.options().items():
         p.add_argument(f"--{option}", type=Path, help=what)
     p.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change single budgets of the profile")
@@ -137,8 +141,9 @@ def _spec(args):
     from crs_lite.prepared import RunSpec
 
     files = {option: path for option in registry.options() if (path := getattr(args, option)) is not None}
-    source = registry.LogSource(args.log, files)
-    words = source.words() + (f" --set {' '.join(args.set)}" if args.set else "")
+    known = "marketplace" if files else profile.log  # the large log reads no files
+    source = registry.LogSource(args.log or known, files)
+    words = source.words(known) + (f" --set {' '.join(args.set)}" if args.set else "")
     return RunSpec(profile, source), words
 
 
@@ -242,18 +247,34 @@ def _bench(args) -> int:
 
 
 def _handouts(args) -> int:
-    from crs_lite.site import handouts
+    from crs_lite.site import address, handouts, reading
+    from crs_lite.study import results
 
     for path in handouts.write():
         print(path)
+    where = address.address()
+    results.put_block(paths.ROOT / "README.md", reading.core_path(where), "path")
+    return 0
+
+
+def _slides(args) -> int:
+    from crs_lite.site import slides
+
+    made = slides.write(args.out)
+    print(f"{len(made) - 1} figures; open {made[-1]}")
     return 0
 
 
 def _artifacts(args) -> int:
-    from crs_lite import marketplace
-    from crs_lite.chapters import checkpoints
+    from tempfile import TemporaryDirectory
 
-    checkpoints.make(args.run, marketplace.load(paths.SHIPPED)[0])
+    from crs_lite.adapters.registry import LogSource
+    from crs_lite.chapters import checkpoints
+    from crs_lite.prepared import RunSpec
+
+    profile = get_profile("laptop")
+    with TemporaryDirectory() as apart:
+        checkpoints.make(args.run, RunSpec(profile, LogSource(profile.log))(0, Path(apart)))
     print(f"checkpoints {', '.join(checkpoints.STAGES)} of {args.run} are in {paths.CHECKPOINTS}")
     return 0
 
@@ -290,10 +311,8 @@ def _results(args) -> int:
             print(f"{folder.name}\n")
             print(recorded.index(folder).to_string(index=False))
         return 0
-    if args.readme:
-        readme = paths.ROOT / "README.md"
-        results.put_block(readme, results.markdown(results.load(paths.QUICKSTART)), "results")
-        results.put_block(readme, results.bench_markdown(results.load(paths.BENCH)), "bench")
+    if args.write:
+        results.put_block(paths.BOOK / "engine.md", results.bench_markdown(results.load(paths.BENCH)), "bench")
         return 0
     for path in args.files or [paths.QUICKSTART]:
         print(f"{path.name}\n")

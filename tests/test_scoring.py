@@ -83,7 +83,7 @@ def test_a_system_is_scored_once_on_each_split(make, hollow):
 
 def test_what_does_not_learn_is_scored_with_the_leak_of_the_queries(make):
     rows, leak = scoring.baselines(make("run"))
-    assert [r["name"] for r in rows] == ["popularity", "BM25", "dense"]
+    assert [r["name"] for r in rows] == ["popularity", "BM25", "dense", "counting"]
     assert leak == pytest.approx(1.0)  # the query is the category, and ten of the eight items of a category fit a list
     assert rows[1]["metrics"]["HR@10"]["value"] == 1.0
     assert json.dumps(rows)  # a results file can hold them

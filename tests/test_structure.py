@@ -93,7 +93,7 @@ def test_nothing_imports_from_a_main():
     ]
 
 
-def test_the_map_names_every_module_once_and_the_readme_shows_it():
+def test_the_map_names_every_module_once_and_a_page_shows_it():
     doc = crs_lite.__doc__
     rooms, found = {4: []}, []
     for line in doc[doc.index("what everything stands on") :].splitlines():
@@ -108,8 +108,8 @@ def test_the_map_names_every_module_once_and_the_readme_shows_it():
             else:
                 found.append(".".join([*rooms[indent], name]))
     assert sorted(found) == sorted(map(dotted, MODULES))
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = readme.split("<!-- map:begin -->\n```text\n")[1].split("\n```\n<!-- map:end -->")[0]
+    page = (ROOT / "book" / "code.md").read_text(encoding="utf-8")
+    shown = page.split("<!-- map:begin -->\n```text\n")[1].split("\n```\n<!-- map:end -->")[0]
     assert shown == doc[doc.index("what everything stands on") :].rstrip()
 
 

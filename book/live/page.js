@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const { data, weights, "worker-source": source } = self.LIVE;
+  const { data, weights, "weights-direct": direct, "worker-source": source } = self.LIVE;
   const $ = (name) => document.getElementById(`try-${name}`);
   // -- talking to the worker ------------------------------------------------------------------------
   // A page opened from the disk may not load a worker's script by its address, but may make one from its text.
@@ -110,8 +110,9 @@
     if (text === undefined) $("text").value = "";
     fill($("words"));
     say("Reading …");
+    const model = reasoning === "direct" ? "direct" : "reasons";
     const question = {
-      request, reasoning, text, free, thoughts: Number(thoughts), temperature: temperature(), seed: Date.now() >>> 0,
+      request, reasoning: model === "direct" ? "none" : reasoning, text, free, model, thoughts: Number(thoughts), temperature: temperature(), seed: Date.now() >>> 0,
       k: data.k, beams: many ? data.beams : data.k,
     };
     try {
@@ -157,7 +158,7 @@
       element("span", name, { className: item === null ? "try-none" : "" }),
       ...marks.map(mark), ...(notes ? [element("span", notes, { className: "try-meta" })] : []),
     ]);
-    // The other two lists are known beforehand, so there is nothing to say of their items but this.
+    // Of the other two lists there is nothing to say but this.
     const fixed = (item) => row(item, data.items[item].title, "", item === clicked ? ["clicked next"] : []);
 
     fill($("crs"), found.list.map((hit) => {
@@ -169,7 +170,8 @@
     }));
     before = found.list.map((hit) => hit.sid);
     fill($("informed"), best.map(fixed));
-    fill($("popular"), data.popularity.map(fixed));
+    const counted = countingList(data.counting, data.items, request, Number($("month").value), data.k);
+    fill($("counting"), counted.map(fixed));
     $("truth").textContent = truth
       ? "Knows everything but the hidden tastes."
       : "No truth for this query: the best list is known only for the queries on offer.";
@@ -251,6 +253,6 @@
   setUp({});
   $("recorded").hidden = true;
   $("form").hidden = false;
-  ask("start", { data, weights }).then(() => search(), (error) => fault(`The model cannot start: ${error.message}.`));
+  ask("start", { data, weights: { reasons: weights, direct } }).then(() => search(), (error) => fault(`The model cannot start: ${error.message}.`));
   self.tryIt = { ask, stated }; // for the console, and for comparing with Python
 })();

@@ -2,28 +2,37 @@
 "use strict";
 
 let codec, latest = 0;
+const models = {}; // name -> its weights as text, or { model, prompt: the tokens in its cache }
 
-// Everything between text and model, made once from what the page sends.
+// A model is made when it is first asked.
+function modelOf(name) {
+  if (typeof models[name] === "string") {
+    const letters = atob(models[name]), bytes = new Uint8Array(letters.length);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = letters.charCodeAt(i);
+    models[name] = { model: new Llama(codec.config, readSafetensors(bytes.buffer)), prompt: null };
+  }
+  return models[name];
+}
+
+// Everything between text and models, made once from what the page sends. weights: name of a model -> text.
 function start({ data, weights }) {
   const { control } = data;
   const tokenizer = new Tokenizer(data.tokenizer, Object.values(control));
-  const letters = atob(weights), bytes = new Uint8Array(letters.length);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = letters.charCodeAt(i);
-  const model = new Llama(data.config, readSafetensors(bytes.buffer));
+  Object.assign(models, weights);
   const trie = new Trie(data.items.map((item) => tokenizer.encode(item.sid)));
   const id = (name) => tokenizer.idOf.get(control[name]);
   const builder = new ContextBuilder(data.items, (text) => tokenizer.encode(text).length, data.context);
-  codec = { tokenizer, model, trie, builder, most: data.max_reasoning, end: id("end_think"), prompt: null };
+  codec = { tokenizer, trie, builder, most: data.max_reasoning, end: id("end_think"), config: data.config };
   codec.tokens = (text) => [id("bos"), ...tokenizer.encode(text), id("think")];
 }
 
-function read(request) {
+function read(request, name = "reasons") {
   const text = codec.builder.build(request), tokens = codec.tokens(text);
-  const before = codec.prompt;
-  codec.prompt = null; // until these tokens are in the cache, nothing is
-  const branch = plant(codec.model, tokens, before);
-  codec.prompt = tokens;
-  return { text, tokens, branch };
+  const known = modelOf(name), before = known.prompt;
+  known.prompt = null; // until these tokens are in the cache, nothing is
+  const branch = plant(known.model, tokens, before);
+  known.prompt = tokens;
+  return { text, tokens, branch, model: known.model };
 }
 
 // Let the page's next message in: a newer search stops this one.
@@ -38,11 +47,11 @@ async function breathe(job) {
   if (job !== latest) throw new Error("stopped");
 }
 
-// One search. reasoning: "own" (the likeliest words), "sampled" (`thoughts` of them at a `temperature`), "none", or
+// One search. model: "reasons" or "direct". reasoning: "own" (the likeliest words), "sampled" (`thoughts` of them at a `temperature`), "none", or
 // "given" (`text`). beams: how wide each search is; k: how long the list.
-async function search({ request, reasoning, text, thoughts, temperature, seed, free, k, beams }, job, tell) {
-  const { tokenizer, model, trie, end } = codec;
-  const context = read(request);
+async function search({ request, reasoning, text, thoughts, temperature, seed, free, model: which, k, beams }, job, tell) {
+  const { tokenizer, trie, end } = codec;
+  const context = read(request, which), model = context.model;
   tell({ context: context.text, tokens: context.tokens.map((token) => tokenizer.decode([token])) });
   await breathe(job);
   let found;
@@ -79,8 +88,8 @@ const answers = {
   escape: ({ text }) => escapeText(text),
   encode: ({ text, typed }) => codec.tokenizer.encode(text, typed),
   decode: ({ tokens }) => codec.tokenizer.decode(tokens),
-  read: ({ request }) => {
-    const { text, tokens, branch } = read(request);
+  read: ({ request, model }) => {
+    const { text, tokens, branch } = read(request, model);
     return { text, tokens, logits: Array.from(branch.logits) };
   },
 };

@@ -171,7 +171,7 @@ class LogSource:
             raise CRSError(f"--log {self.name} does not read --{extra[0]}; drop it.")
         return form.open(**self.files)
 
-    def words(self) -> str:
-        """The words of a command that name this log; none for the shipped one."""
-        name = f" --log {self.name}" if self.name != "marketplace" else ""
+    def words(self, known: str = "marketplace") -> str:
+        """The words of a command that name this log; none for the one that is `known` without."""
+        name = f" --log {self.name}" if self.name != known else ""
         return name + "".join(f" --{option} {quote(str(path))}" for option, path in self.files.items())

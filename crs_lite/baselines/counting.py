@@ -83,18 +83,20 @@ class Counting:
                 for fact in of:
                     behind.setdefault((kind, *fact), np.zeros(len(self.clicks)))[r.target] += 1
         usual = [self._by_value(self.clicks, f) for f in range(len(self.keys))]
-        self.lift = {fact: self._lift(clicks, usual) for fact, clicks in behind.items()}
+        each = range(len(self.keys))
+        self.behind = {fact: [self._by_value(clicks, f) for f in each] for fact, clicks in behind.items()}
+        self.lift = {fact: self._lift(counts, usual) for fact, counts in self.behind.items()}
 
     def _by_value(self, clicks: np.ndarray, f: int) -> np.ndarray:
         has = self.value[:, f] >= 0
         return np.bincount(self.value[has, f], weights=clicks[has], minlength=len(self.values[f]))
 
-    def _lift(self, clicks: np.ndarray, usual: list[np.ndarray]) -> np.ndarray:
-        """`(N,)`: sum over an item's facets of log P(value | fact) / P(value), smoothed."""
-        out = np.zeros(len(clicks))
-        for f, everywhere in enumerate(usual):
+    def _lift(self, behind: list[np.ndarray], usual: list[np.ndarray]) -> np.ndarray:
+        """`(N,)`: sum over an item's facets of log P(value | fact) / P(value), smoothed; clicks of each facet's values
+        `(V,)`, behind the fact and everywhere."""
+        out = np.zeros(len(self.value))
+        for f, (here, everywhere) in enumerate(zip(behind, usual, strict=True)):
             prior = (everywhere + 1) / (everywhere + 1).sum()
-            here = self._by_value(clicks, f)
             share = (here + self.smoothing * prior) / (here.sum() + self.smoothing)
             has = self.value[:, f] >= 0
             out[has] += np.log(share / prior)[self.value[has, f]]

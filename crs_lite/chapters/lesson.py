@@ -75,6 +75,13 @@ class Whole(pd.DataFrame):
             return super().__repr__()
 
 
+def recorded_minutes(chapter: str, profile: str) -> float | None:
+    """What the recorded run of a chapter took; None where none was."""
+    known = read_json(CHAPTERS, dict[str, dict[str, Recorded]], RESTORE) if CHAPTERS.exists() else {}
+    run = known.get(chapter, {}).get(profile)
+    return run.minutes if run else None
+
+
 def run_box(chapter: str) -> pd.DataFrame:
     """Profile -> what it is made for, and what a recorded run of this chapter took and reached ("not run" where none
     was)."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from crs_lite.site.address import UNSET, address
 from crs_lite.site.handouts import FOLDER, colab_url
 
 
 def _add(app, pagename: str, templatename: str, context: dict, doctree) -> None:
     stem, root = Path(pagename).name, Path(app.srcdir)
     if "body" in context and (root / FOLDER / f"{stem}.ipynb").exists():
-        link = f'<p class="colab"><a href="{colab_url(stem, root)}">Open in Colab</a></p>'
-        context["body"] = context["body"].replace("</h1>", "</h1>\n" + link, 1)
+        where = address(root)
+        link = f'<a href="{colab_url(stem, where)}">Open in Colab</a>' if where else UNSET.replace("`", "")
+        context["body"] = context["body"].replace("</h1>", f'</h1>\n<p class="colab">{link}</p>', 1)
 
 
 def setup(app) -> dict:

@@ -9,12 +9,12 @@ import re
 from pathlib import Path
 
 import nbformat
-import yaml
 from nbformat import NotebookNode
 
 from crs_lite.errors import CRSError
 from crs_lite.files import write_text
 from crs_lite.paths import ROOT
+from crs_lite.site.address import UNSET, Address, address
 from crs_lite.site.build import notebooks
 
 FOLDER = Path("book") / "colab"
@@ -58,19 +58,10 @@ check("{label}", answer)"""
 OPEN = "# Your code here."  # an exercise that has no single answer
 
 
-def source(root: Path = ROOT) -> tuple[str, str]:
-    """(address, tag) of the published repository: the one place is `repository` in `_config.yml`."""
-    try:
-        where = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))["repository"]
-        return where["url"].rstrip("/"), where["branch"]
-    except (OSError, KeyError, TypeError, yaml.YAMLError) as e:
-        raise CRSError(f"{root / '_config.yml'}: no usable repository ({e}); set repository: url and branch.") from None
-
-
-def colab_url(stem: str, root: Path = ROOT) -> str:
+def colab_url(stem: str, where: Address) -> str:
     """Where the copy of a chapter opens in Colab."""
-    url, tag = source(root)
-    return f"https://colab.research.google.com/github/{url.removeprefix('https://github.com/')}/blob/{tag}/{FOLDER}/{stem}.ipynb"
+    name = where.url.removeprefix("https://github.com/")
+    return f"https://colab.research.google.com/github/{name}/blob/{where.branch}/{FOLDER}/{stem}.ipynb"
 
 
 # -- Markdown without directives -------------------------------------------------------------------
@@ -184,9 +175,13 @@ def handout(notebook: NotebookNode, clean: Cleaner, url: str, tag: str) -> Noteb
     return out
 
 
-def make(root: Path = ROOT) -> dict[str, str]:
-    """File name -> content, of every copy."""
-    url, tag = source(root)
+def make(root: Path = ROOT, where: Address | None = None) -> dict[str, str]:
+    """File name -> content, of every copy. `where`: what their set-up cells fetch, by default this project's address.
+    Raises `CRSError` where none is known."""
+    where = where or address(root)
+    if where is None:
+        raise CRSError(UNSET)
+    url, tag = where
     chapters = notebooks(root)
     clean = Cleaner(citations(root / "book" / "references.bib"), equation_numbers(chapters))
     return {

@@ -16,7 +16,7 @@ from html import escape
 from pathlib import Path
 
 from crs_lite import marketplace
-from crs_lite.baselines.popularity import Popularity
+from crs_lite.baselines.counting import N_PAST, SMOOTHING, Counting
 from crs_lite.chapters import checkpoints
 from crs_lite.chapters.lesson import running_example
 from crs_lite.context import DAYPARTS, MONTHS, when
@@ -32,7 +32,7 @@ from crs_lite.ranker import CRSRanker
 from crs_lite.tasks import Codec
 
 WORKER = ("tokenizer", "context", "model", "beam", "worker")  # the scripts that compute, in this order
-CHECKPOINT = "distilled"
+CHECKPOINT, DIRECT = "distilled", "direct"  # the model that reasons, and the one that answers at once
 K = 10  # items in a list
 N_QUERIES = 48  # queries offered: the most frequent ones
 RECORDED = "<!-- recorded run -->"
@@ -47,27 +47,31 @@ ASSUMED = {
 
 
 def write(folder: Path) -> list[Path]:
-    """Add to `folder`, a copy of `book/live`, what is made: `data.js`, `weights.js`, `worker-source.js`, and the
-    recorded run in `page.html`. Returns the files that the finished page needs beside it.
+    """Add to `folder`, a copy of `book/live`, what is made: `data.js`, `weights.js` and `weights-direct.js`,
+    `worker-source.js`, and the recorded run in `page.html`. Returns the files that the finished page needs beside it.
 
     Raises `CRSError` for a model that the scripts cannot run."""
     log, truth = marketplace.load(SHIPPED)
-    codec, offered = checkpoints.codec(log), shoppers(log)
-    data = page_data(log, truth, codec, offered)
-    weights = base64.b64encode((CHECKPOINTS / CHECKPOINT / "model.safetensors").read_bytes()).decode()
+    codec, offered, counts = checkpoints.codec(log), shoppers(log), Counting(log)
+    data = page_data(log, truth, codec, offered, counts)
     worker = "\n".join((folder / f"{name}.js").read_text(encoding="utf-8") for name in WORKER)
-    for name, value in (("data", data), ("weights", weights), ("worker-source", worker)):
+    made = {"data": data, "weights": _weights(CHECKPOINT), "weights-direct": _weights(DIRECT), "worker-source": worker}
+    for name, value in made.items():
         write_text(folder / f"{name}.js", f"(self.LIVE ??= {{}})[{json.dumps(name)}] = {_script(value)};\n")
     page = (folder / "page.html").read_text(encoding="utf-8")
-    write_text(folder / "page.html", page.replace(RECORDED, recorded_run(log, truth, codec, offered[0])))
-    return [folder / name for name in ("data.js", "weights.js", "worker-source.js", "page.js", "page.css")]
+    write_text(folder / "page.html", page.replace(RECORDED, recorded_run(log, truth, codec, offered[0], counts)))
+    return [folder / name for name in (*(f"{name}.js" for name in made), "counting.js", "page.js", "page.css")]
+
+
+def _weights(checkpoint: str) -> str:
+    return base64.b64encode((CHECKPOINTS / checkpoint / "model.safetensors").read_bytes()).decode()
 
 
 def _script(value) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def page_data(log: SearchLog, truth: Truth, codec: Codec, offered: list[SearchRequest]) -> dict:
+def page_data(log: SearchLog, truth: Truth, codec: Codec, offered: list[SearchRequest], counts: Counting) -> dict:
     """What the scripts compute with, as a JSON value (all but the weights)."""
     facts = checkpoints.about()
     builder, tokenizer = codec.builder, codec.tokenizer
@@ -101,7 +105,21 @@ def page_data(log: SearchLog, truth: Truth, codec: Codec, offered: list[SearchRe
         "queries": queries,
         "shoppers": [situation(log, request) for request in offered],
         "informed": [informed(truth, request, queries) for request in offered],
-        "popularity": Popularity(log).rank(offered[:1], K)[0].tolist(),
+        "counting": counted(counts),
+    }
+
+
+def counted(model: Counting) -> dict:
+    """What the counting model has counted and fitted, as `counting.js` takes it: a fact's name is its JSON."""
+    behind = {_script(list(fact)): [of.astype(int).tolist() for of in every] for fact, every in model.behind.items()}
+    return {
+        "keys": model.keys,
+        "values": model.values,
+        "clicks": model.clicks.astype(int).tolist(),
+        "behind": behind,
+        "weights": model.weights.tolist(),
+        "smoothing": SMOOTHING,
+        "n_past": N_PAST,
     }
 
 
@@ -184,13 +202,13 @@ def informed(truth: Truth, request: SearchRequest, queries: list[str]) -> dict[s
 # -- for readers without JavaScript -----------------------------------------------------------------
 
 
-def recorded_run(log: SearchLog, truth: Truth, codec: Codec, request: SearchRequest) -> str:
+def recorded_run(log: SearchLog, truth: Truth, codec: Codec, request: SearchRequest, counts: Counting) -> str:
     """One search, run here: what was asked, the reasoning and three lists, as HTML."""
     crs = CRSRanker("CRS", checkpoints.model(CHECKPOINT), codec, progress=False)
     lists = {
         "CRS": crs.rank([request], K)[0],
         "Informed": truth.informed([request], K)[0],
-        "Popularity": Popularity(log).rank([request], K)[0],
+        "Counting model": counts.rank([request], K)[0],
     }
     profile = ", ".join(f"{key} {value}" for key, value in log.users[request.user].profile.items())
     rows = [

@@ -11,9 +11,12 @@ import sys
 from pathlib import Path
 
 import nbformat
+import yaml
 from nbformat import NotebookNode
 
 from crs_lite.errors import CRSError
+from crs_lite.files import write_text
+from crs_lite.site.address import address
 
 ADDED_TAGS = {"injected-parameters", "papermill-error-cell-tag"}  # cells papermill puts into the notebooks it runs
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
@@ -59,8 +62,8 @@ def render(root: Path, out: Path, executed: dict[str, Path] | None = None) -> Pa
     for old in (src, html, out / "_build"):
         shutil.rmtree(old, ignore_errors=True)
     shutil.copytree(root / "book", src / "book", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
-    for name in ("_config.yml", "_toc.yml"):
-        shutil.copy2(root / name, src)
+    shutil.copy2(root / "_toc.yml", src)
+    _add_address(root, src)
     for chapter, path in (executed or {}).items():
         nbformat.write(with_banner(nbformat.read(path, as_version=4)), src / f"{chapter}.ipynb")
     live = src / "book" / "live"
@@ -80,6 +83,14 @@ def render(root: Path, out: Path, executed: dict[str, Path] | None = None) -> Pa
     (out / "_build" / "html").rename(html)
     _add_live(live, html / "book")
     return html / "index.html"
+
+
+def _add_address(root: Path, src: Path) -> None:
+    """The settings of the copy, in which the links of this checkout are known: a copy has no `origin` to ask."""
+    settings, where = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8")), address(root)
+    if where:
+        settings["repository"] = (settings.get("repository") or {}) | where._asdict()
+    write_text(src / "_config.yml", yaml.safe_dump(settings, allow_unicode=True, sort_keys=False))
 
 
 def _add_live(folder: Path, pages: Path) -> None:

@@ -1,6 +1,6 @@
 """In a chapter stands what teaches: short cells, figures with a number and a caption, the finding on top.
 
-`DONE` lists the chapters that keep these rules. To widen it, add a chapter's number."""
+`DONE` lists the chapters that keep these rules, besides the quickstart. To widen it, add a chapter's number."""
 
 import ast
 import json
@@ -13,7 +13,7 @@ import pytest
 from crs_lite.paths import BOOK
 
 DONE = ("02", "03", "04", "05", "11", "12")
-CHAPTERS = [next(BOOK.glob(f"ch{number}-*.ipynb")) for number in DONE]
+CHAPTERS = [BOOK / "quickstart.ipynb", *(next(BOOK.glob(f"ch{number}-*.ipynb")) for number in DONE)]
 VISIBLE, HIDDEN, WIDTH = 30, 40, 80  # lines of a cell, columns
 
 
@@ -74,7 +74,7 @@ def test_the_rules_for_code_notice_what_they_are_for():
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
 def test_every_figure_has_its_number_and_a_caption_below_it(path):
-    number = int(path.stem[2:4])
+    number = 0 if path.stem == "quickstart" else int(path.stem[2:4])
     all_cells = cells(path)
     figures = [
         n for n, c in enumerate(all_cells) if any("image/png" in o.get("data", {}) for o in c.get("outputs", []))

@@ -9,10 +9,10 @@ import pytest
 
 from crs_lite.chapters import lesson
 from crs_lite.enumerable import demonstrations
-from crs_lite.marketplace import FROZEN_SHA256
+from crs_lite.marketplace import LARGE_SHA256
 from crs_lite.paths import BENCH as BENCH_FILE
 from crs_lite.paths import BOOK, ENUMERABLE, EVIDENCE, QUICKSTART, REAL, ROOT, SECOND
-from crs_lite.site import build
+from crs_lite.site import address, build, reading
 from crs_lite.study import enumerated, ledger, real_log, results, second
 
 RECORDED = results.load(QUICKSTART)
@@ -21,14 +21,36 @@ RECORDED = results.load(QUICKSTART)
 BENCH = results.load(BENCH_FILE)
 
 
-def test_readme_shows_the_recorded_table():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert text == results.with_block(text, results.markdown(RECORDED))
+def test_the_quickstart_shows_the_recorded_run():
+    """Its page is the run whose results file the book keeps."""
+    cells = json.loads((BOOK / "quickstart.ipynb").read_text(encoding="utf-8"))["cells"]
+    shown = "\n".join("".join(o.get("data", {}).get("text/markdown", "")) for c in cells for o in c.get("outputs", []))
+    assert results.provenance(RECORDED) in shown
+    tables = "\n".join("".join(o.get("data", {}).get("text/html", "")) for c in cells for o in c.get("outputs", []))
+    for row in results.rows(RECORDED):
+        assert all(results.interval(row["metrics"][m]) in tables for m in results.METRICS), row["name"]
 
 
-def test_readme_shows_the_recorded_benchmarks():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_a_page_shows_the_recorded_benchmarks():
+    text = (BOOK / "engine.md").read_text(encoding="utf-8")
     assert text == results.with_block(text, results.bench_markdown(BENCH), "bench")
+
+
+def test_the_readme_is_short_and_shows_the_core_path_as_it_is():
+    """Without the tables that are made for it, about 700 words; and no line that nobody reads to its end."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert text == results.with_block(text, reading.core_path(address.address(), ROOT), "path") or _is_a_fork(text)
+    plain = re.sub(r"<!-- (path|ledger-2):begin -->.*?<!-- \1:end -->", "", text, flags=re.S)
+    assert 400 <= len(plain.split()) <= 750
+    for name in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+        assert (ROOT / name).exists(), name
+
+
+def _is_a_fork(text: str) -> bool:
+    """Whether its links lead elsewhere, and are else as they would be made."""
+    link = r"https://colab\.research\.google\.com/github/[\w.-]+/[\w.-]+/blob/[\w.-]+/"
+    ours = re.sub(link, "", reading.core_path(address.address(), ROOT))
+    return re.sub(link, "", text).split("<!-- path:begin -->\n")[1].startswith(ours)
 
 
 def test_the_guide_shows_the_recorded_runs():
@@ -65,8 +87,8 @@ def test_the_recorded_benchmarks_are_whole_and_reach_what_was_wanted():
             assert row["target"] is None or row["ratio"] >= row["target"], row["name"]
 
 
-def test_the_record_is_of_the_frozen_world_and_says_how_it_was_made():
-    assert RECORDED["log_sha256"] == FROZEN_SHA256
+def test_the_record_is_of_the_large_log_and_says_how_it_was_made():
+    assert RECORDED["log_sha256"] == LARGE_SHA256
     for key in ("command", "seed", "versions", "hardware", "minutes", "profile", "date"):
         assert RECORDED[key] or RECORDED[key] == 0
     assert RECORDED["profile"]["name"] == "laptop"
@@ -75,7 +97,8 @@ def test_the_record_is_of_the_frozen_world_and_says_how_it_was_made():
 def test_alignment_is_good_enough_to_build_on():
     assert RECORDED["alignment"]["items_tried"] == 1000
     assert RECORDED["alignment"]["item_to_sid_hr1"] >= 0.99
-    assert RECORDED["alignment"]["sid_to_title_exact"] >= 0.95
+    # Every letter of a title: a little less than in the first edition, which passed twice as often over its contexts.
+    assert RECORDED["alignment"]["sid_to_title_exact"] >= 0.8
     assert RECORDED["context"]["median_kept_of_10"] >= 8
 
 
@@ -89,12 +112,12 @@ def test_every_metric_follows_from_the_recorded_ranks():
         assert row["metrics"]["NDCG@10"]["value"] == pytest.approx(sum(1 / log2(r + 2) for r in ranks if r < 10) / n)
 
 
-def test_the_system_beats_what_does_not_read_the_context():
+def test_a_thought_beats_what_does_not_read_the_context_and_the_answer_it_began_from():
     value = {r["name"]: r["metrics"]["NDCG@10"]["value"] for r in results.rows(RECORDED)}
-    for baseline in ("popularity", "BM25", "dense"):
+    for baseline in ("popularity", "BM25", "dense", "aligned"):
         name = next(n for n in value if n.lower() == baseline.lower())
-        assert value["after consolidation"] > value[name]
-    assert value["after consolidation"] <= value["informed"]
+        assert value["distilled SFT"] > value[name]
+    assert value["distilled SFT"] <= value["informed"]
 
 
 def test_no_measured_number_is_typed_into_the_prose_of_a_notebook():

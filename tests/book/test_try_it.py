@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from single_page import render_alone
 
-from crs_lite.baselines.popularity import Popularity
+from crs_lite.baselines.counting import Counting
 from crs_lite.chapters import checkpoints
 from crs_lite.context import escape
 from crs_lite.decode import beam_search, force, plant
+from crs_lite.logs import SearchLog
 from crs_lite.merging import merge
 from crs_lite.paths import BOOK, ROOT
 from crs_lite.ranker import CRSRanker
@@ -348,12 +349,12 @@ def test_the_words_a_text_states_are_those_of_the_parser(tab, shop):
     assert [tab.tab.evaluate("text => tryIt.stated(text)", t) for t in texts] == [parser.stated(t) for t in texts]
 
 
-def test_beside_it_stand_the_informed_list_and_popularity(tab, shop):
-    log, truth = shop
+def test_beside_it_stand_the_informed_list_and_the_counting_models(tab, shop, monkeypatch):
+    (log, truth), counting, past_of = shop, Counting(shop[0]), SearchLog.history
     for shopper, query, place, month in ((2, "jacket", "Oslo", 0), (2, "jacket", "Mumbai", 0), (7, "case", None, None)):
         tab.choose(shopper=shopper, query=query, **({"place": place, "month": month} if place else {}))
         tab.search()
-        request = live.shoppers(log)[shopper]
+        request = found = live.shoppers(log)[shopper]
         if place:  # another January, later than all that is in the history
             request = request.model_copy(update={"place": place, "time": 1_800_000_000})
         ranked = truth.informed([request], 10)[0]
@@ -361,7 +362,37 @@ def test_beside_it_stand_the_informed_list_and_popularity(tab, shop):
         both = set(tab.titles("informed")) & set(tab.titles())
         assert tab.tab.locator("#try-crs .try-mark", has_text="informed too").count() == len(both)
         assert (tab.tab.locator(".try-mark", has_text="clicked next").count() > 0) == (place is None)
-    assert tab.titles("popular") == [log.items[i].title for i in Popularity(log).rank([request], 10)[0]]
+        with monkeypatch.context() as patch:  # the shopper's past stays the one that the page shows
+            patch.setattr(SearchLog, "history", lambda log, _, n=10, found=found: past_of(log, found, n))
+            assert tab.titles("counting") == [log.items[i].title for i in counting.rank([request], 10)[0]]
+
+
+def test_the_counting_model_counts_as_in_python(tab, shop):
+    """For shoppers with and without a past, queries that nobody ever typed, and places and months that are new."""
+    log, counting = shop[0], Counting(shop[0])
+    asked, expected = [], []
+    for n, request in enumerate(live.shoppers(log)):
+        for query in ("  Jacket ", request.query, "never typed"):
+            asked.append((live.situation(log, request.model_copy(update={"query": query})), n))
+            expected.append(counting.rank([request.model_copy(update={"query": query})], 10)[0].tolist())
+    found = tab.tab.evaluate(
+        """(asked) => { const { counting, items, shoppers } = self.LIVE.data
+            return asked.map(([r, n]) => countingList(counting, items, r, shoppers[n].month, 10)) }""",
+        asked,
+    )
+    assert found == expected
+
+
+def test_the_direct_model_answers_at_once_as_in_python(tab, shop, codec):
+    requests = live.shoppers(shop[0])
+    direct = CRSRanker("direct", checkpoints.model(live.DIRECT), codec, "none", progress=False).rank(requests, 10)
+    asks = [question(request=live.situation(shop[0], r), reasoning="none", model="direct") for r in requests]
+    found = tab.ask(*(("search", ask) for ask in asks))
+    assert [[hit["item"] for hit in f["list"]] for f in found] == direct.tolist()
+    tab.choose(shopper=1, reasoning="direct")
+    tab.search()
+    assert tab.titles() == [shop[0].items[i].title for i in direct[1]] and tab.tab.input_value("#try-text") == ""
+    tab.choose(reasoning="own")
 
 
 def test_thoughts_without_trie_and_without_reasoning(tab):
@@ -372,7 +403,7 @@ def test_thoughts_without_trie_and_without_reasoning(tab):
     tab.choose(reasoning="none")
     tab.search()
     assert tab.tab.input_value("#try-text") == ""
-    tab.choose(reasoning="own")
+    tab.choose(shopper=8, reasoning="own")
     tab.tab.uncheck("#try-trie")
     tab.search()
     titles = tab.titles()
@@ -405,17 +436,14 @@ def test_every_experiment_runs(tab):
 def test_the_questions_about_this_page_have_their_answers(tab):
     """Two of the ten of `book/ten-questions.md`."""
     known = json.loads((ROOT / "tests" / "data" / "ten_questions.json").read_text(encoding="utf-8"))
-    nameless, phone = (q["answer"] for q in known if q["page"] == "try-it")
-    tab.choose(shopper=0, reasoning="own")  # as the page opens
-    tab.tab.uncheck("#try-trie")
-    tab.search()
-    titles = tab.titles()
-    assert titles.count("no item has this ID") == int(nameless) and titles[0] == "no item has this ID"
-    tab.tab.check("#try-trie")
-    tab.tab.get_by_role("button", name="Set it up and run").nth(1).click()
+    nameless, invented = (q["answer"] for q in known if q["page"] == "try-it")
+    tab.tab.get_by_role("button", name="Set it up and run").nth(3).click()
     tab.wait()
-    assert f"The profile lists phone {phone}" in tab.tab.input_value("#try-text")
-    assert "Pixel 9" in tab.tab.inner_text("#try-profile") and phone not in tab.tab.inner_text("#try-profile")
+    assert tab.titles().count("no item has this ID") == int(nameless)
+    tab.tab.check("#try-trie")
+    tab.choose(shopper=0, query="zzz")
+    tab.search()
+    assert f'query "{invented}"' in tab.tab.input_value("#try-text")
 
 
 def test_by_keyboard_alone(chromium, page):
@@ -469,7 +497,7 @@ def test_on_a_phone_in_the_light_and_in_the_dark_everything_has_a_name(chromium,
         ("combobox", "Shopper"), ("combobox", "Month"), ("combobox", "Part of the day"), ("combobox", "Place"),
         ("combobox", "Reasoning"), ("spinbutton", "Temperature"), ("checkbox", "Trie on: only IDs of items"),
         ("combobox", "Query"), ("button", "Search"), ("textbox", "Edit it, or write your own, then rank again"),
-        ("region", "CRS"), ("region", "Informed"), ("region", "Popularity"), ("region", "Reasoning"),
+        ("region", "CRS"), ("region", "Informed"), ("region", "Counting model"), ("region", "Reasoning"),
     ):  # fmt: skip
         assert tab.tab.locator("#try").get_by_role(role, name=name, exact=True).count() == 1, name
     assert tab.tab.locator("#try").get_by_role("status").inner_text().startswith("Done")
@@ -492,7 +520,7 @@ def test_without_javascript_it_shows_a_recorded_run(chromium, page, tab):
     lists = still.tab.locator("#try-recorded ol").evaluate_all(
         "all => all.map(l => [...l.children].map(e => e.textContent))"
     )
-    assert lists == [tab.titles(), tab.titles("informed"), tab.titles("popular")]
+    assert lists == [tab.titles(), tab.titles("informed"), tab.titles("counting")]
     assert tab.tab.input_value("#try-text") in still.tab.inner_text("#try-recorded")
     assert still.tab.is_hidden("#try-form") and tab.tab.is_hidden("#try-recorded")
     still.context.close()

@@ -18,7 +18,7 @@ from crs_lite.prepared import prepare
 from crs_lite.profiles import get_profile
 from crs_lite.ranker import CRSRanker, roundtrip
 from crs_lite.tasks import context_to_sid
-from crs_lite.training import align, distil
+from crs_lite.training import align, direct, distil
 from crs_lite.workspace import Workspace
 
 
@@ -29,9 +29,9 @@ def log(shop):
 
 def test_they_belong_to_the_frozen_shop_and_stay_small(log):
     about = checkpoints.about()
-    assert about["log_sha256"] == marketplace.FROZEN_SHA256 and set(about["stages"]) == set(checkpoints.STAGES)
-    assert sum(f.stat().st_size for f in checkpoints.FOLDER.rglob("*") if f.is_file()) < 8e6
-    with pytest.raises(CRSError, match="made for the log"):
+    assert about["log"] == "marketplace-large" and set(about["stages"]) == set(checkpoints.STAGES)
+    assert sum(f.stat().st_size for f in checkpoints.FOLDER.rglob("*") if f.is_file()) < 9e6
+    with pytest.raises(CRSError, match="made for the items of 'marketplace-large', not for"):
         checkpoints.codec(toy_log())
     with pytest.raises(CRSError, match="no artifact"):
         checkpoints.model("oracle")
@@ -84,15 +84,39 @@ def test_missing_artifacts_say_how_to_make_them(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_from_them_and_any_other_run_does_not(log, tmp_path, monkeypatch):
+def test_a_run_goes_on_from_them_and_any_other_run_does_not(tmp_path, monkeypatch):
+    large, mine = marketplace.generate_large()[0], tmp_path / checkpoints.STAGES["distilled"] / "mine"
     assert checkpoints.unpack(tmp_path) == list(checkpoints.STAGES.values())
-    (tmp_path / "distil" / "mine").touch()
+    mine.touch()
     assert checkpoints.unpack(tmp_path) == []  # a run's own stages are left alone
-    assert (tmp_path / "distil" / "mine").exists()
-    p = prepare(log, None, get_profile("laptop"), 0, tmp_path, SHIPPED / "embeddings.safetensors")
+    assert mine.exists()
+    p = prepare(large, None, get_profile("laptop"), 0, tmp_path, SHIPPED / "embeddings.safetensors")
     monkeypatch.setattr(Workspace, "_make", lambda *_: pytest.fail("trained again"))
     distilled = distil(p, align(p))
     assert distilled.minutes == checkpoints.about()["stages"]["distilled"]["minutes"]
+    assert direct(p, align(p)).info == checkpoints.about()["stages"]["direct"]["info"]
     other = replace(p, profile=get_profile("laptop", sft_epochs=2))
     with pytest.raises(pytest.fail.Exception, match="trained again"):
         distil(other, align(other))
+
+
+@pytest.mark.slow
+def test_a_run_made_elsewhere_gets_the_keys_of_here_and_another_recipe_is_refused(make, tmp_path, monkeypatch):
+    there = make("there", teacher="foresight")
+    aligned = align(there)
+    trained = [aligned, direct(there, aligned), distil(there, aligned)]
+    monkeypatch.setattr("crs_lite.workspace.versions", lambda: {"torch": "another"})
+    monkeypatch.setattr(checkpoints, "versions", lambda: {"torch": "another"})
+    folder = tmp_path / "artifacts"
+    checkpoints.make(there.work.root, make("apart", teacher="foresight"), folder)
+    here = make("here", teacher="foresight")
+    checkpoints.unpack(here.work.root, folder)
+    monkeypatch.setattr(Workspace, "_make", lambda *_: pytest.fail("trained again"))
+    again = align(here)
+    stages = [again, direct(here, again), distil(here, again)]
+    assert [s.minutes for s in stages] == [s.minutes for s in trained]
+    assert not {s.key for s in stages} & {s.key for s in trained}
+    monkeypatch.undo()
+    for changes, named in (({"distil_lr": 0.5}, "direct: trained with another lr"), ({"vocab": 300}, "tokenizer")):
+        with pytest.raises(CRSError, match=named):
+            checkpoints.make(there.work.root, make(f"other-{named[:3]}", teacher="foresight", **changes), folder)

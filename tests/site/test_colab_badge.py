@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from crs_lite.site import colab_badge
+from crs_lite.site.address import UNSET, address
 from crs_lite.site.handouts import FOLDER, colab_url
 
 
@@ -25,9 +26,16 @@ def app(tmp_path):
 def test_a_chapter_gets_its_link_once_under_its_title(app):
     context = {"body": "<h1>One</h1><p>text</p><h1>Two</h1>"}
     app.page("book/ch01", context)
-    link = f'<p class="colab"><a href="{colab_url("ch01", app_root(app))}">Open in Colab</a></p>'
+    link = f'<p class="colab"><a href="{colab_url("ch01", address(app_root(app)))}">Open in Colab</a></p>'
     assert context["body"] == f"<h1>One</h1>\n{link}<p>text</p><h1>Two</h1>"
     assert "/an/other/blob/v9/" in link
+
+
+def test_without_an_address_the_page_says_so(app):
+    (app_root(app) / "_config.yml").write_text("title: x\n", encoding="utf-8")
+    context = {"body": "<h1>One</h1>"}
+    app.page("book/ch01", context)
+    assert UNSET.replace("`", "") in context["body"] and "href" not in context["body"]
 
 
 def app_root(app):

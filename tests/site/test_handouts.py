@@ -15,9 +15,13 @@ from crs_lite.chapters import lesson
 from crs_lite.errors import CRSError
 from crs_lite.paths import ROOT
 from crs_lite.site import handouts
+from crs_lite.site.address import UNSET, Address
 
-FRESH = handouts.make()
 COPIES = sorted((ROOT / handouts.FOLDER).glob("*.ipynb"))
+# The address that the committed copies fetch: a fork has them made for its own.
+FOUND = re.search(r"--branch (\S+) (https://\S+) ", COPIES[0].read_text(encoding="utf-8"))
+WHERE = Address(FOUND[2], FOUND[1])
+FRESH = handouts.make(where=WHERE)
 ANSWERS = json.loads(lesson.ANSWERS.read_text(encoding="utf-8"))
 
 
@@ -68,7 +72,7 @@ def test_a_copy_is_plain_and_has_a_stub_for_every_exercise_and_no_solution(path)
 def test_a_copy_asks_for_a_gpu_and_fetches_the_published_code(path):
     notebook = nbformat.read(path, as_version=4)
     assert notebook.metadata["accelerator"] == "GPU"
-    url, tag = handouts.source()
+    url, tag = WHERE
     setup = next(c.source for c in notebook.cells if c.cell_type == "code")
     assert f"--branch {tag} {url} " in setup and "No GPU" in setup and "KEEP_ON_DRIVE" in setup
 
@@ -116,11 +120,13 @@ def test_address_and_tag_have_one_place(tmp_path):
     config = "repository:\n  url: https://github.com/an/other\n  branch: v9\n"
     (tmp_path / "_config.yml").write_text(config, encoding="utf-8")
     assert "--branch v9 https://github.com/an/other " in handouts.make(tmp_path)["ch01-search-box.ipynb"]
-    assert handouts.colab_url("x", tmp_path).startswith(
-        "https://colab.research.google.com/github/an/other/blob/v9/book/colab/x"
+    assert handouts.colab_url("x", Address("https://github.com/an/other", "v9")) == (
+        "https://colab.research.google.com/github/an/other/blob/v9/book/colab/x.ipynb"
     )
-    old, _ = handouts.source()
-    assert not any(old in path.read_text(encoding="utf-8") for path in (ROOT / "crs_lite").rglob("*.py"))
+    (tmp_path / "_config.yml").write_text("title: x\n", encoding="utf-8")
+    with pytest.raises(CRSError, match=re.escape(UNSET)):
+        handouts.make(tmp_path)
+    assert not any(WHERE.url in path.read_text(encoding="utf-8") for path in (ROOT / "crs_lite").rglob("*.py"))
 
 
 def test_directives_become_plain_markdown():
@@ -149,13 +155,6 @@ def test_a_solution_that_does_not_end_is_named():
     nb.cells.append(nbformat.v4.new_markdown_cell(":::{solution-start} ex1-1\n:::"))
     with pytest.raises(CRSError, match="the solution of ex1-1 has no solution-end"):
         handouts.handout(nb, handouts.Cleaner({}, {}), "url", "tag")
-
-
-def test_a_config_without_repository_is_named(tmp_path):
-    for config in ("title: x\n", "repository: 3\n", "{"):
-        (tmp_path / "_config.yml").write_text(config, encoding="utf-8")
-        with pytest.raises(CRSError, match="_config.yml: no usable repository"):
-            handouts.source(tmp_path)
 
 
 def test_copies_of_chapters_that_are_gone_are_removed(tmp_path, monkeypatch):
