@@ -230,3 +230,19 @@ def account(files: dict[str, dict]) -> plt.Figure:
     ax.set_xscale("log")
     ax.set_xlabel("rows")
     return fig
+
+
+def scores_by_log(columns: list[str], table: dict[str, list[float]]) -> plt.Figure:
+    """Rankers over logs: log -> one score a column, written into its field; the darker, the higher."""
+    values = np.array(list(table.values()))
+    fig, ax = _panels(1, 6.5, 0.36 * len(table) + 0.9)
+    ax.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for (y, x), value in np.ndenumerate(values):
+        ax.text(x, y, f"{value:.2f}", ha="center", va="center", color="white" if value > 0.6 else "black")
+    ax.set_xticks(range(len(columns)), columns)
+    ax.set_yticks(range(len(table)), list(table))
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+    for side in ax.spines.values():
+        side.set_visible(False)
+    return fig

@@ -125,3 +125,11 @@ def test_an_account_has_a_bar_for_every_reason():
     bars = {bar.get_y() + bar.get_height() / 2: (bar.get_width(), to_hex(bar.get_facecolor())) for bar in ax.patches}
     blue, orange = COLOURS["blue"].lower(), COLOURS["orange"].lower()
     assert bars == {3: (6, blue), 2: (3, orange), 1: (1, orange), 0: (2, blue)}  # the first file on top
+
+
+def test_every_field_shows_its_score_in_the_order_given():
+    ax = drawings.scores_by_log(["BM25", "counting"], {"the export": [0.1, 0.4], "titles": [0.99, 0.3]}).axes[0]
+    assert [t.get_text() for t in ax.texts] == ["0.10", "0.40", "0.99", "0.30"]
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["BM25", "counting"]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["the export", "titles"]
+    assert ax.images[0].get_array().tolist() == [[0.1, 0.4], [0.99, 0.3]]
