@@ -6,6 +6,10 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11 pytho
 	$(if $(shell $(p) -c "$(version_ok)" 2>/dev/null && echo yes),$(p))))
 
 python := .venv/bin/python
+# Text is UTF-8 in any locale, and no setting of the outside leads Python elsewhere.
+export PYTHONUTF8 := 1
+export PYTHONNOUSERSITE := 1
+unexport PYTHONHOME PYTHONSTARTUP PYTHONSAFEPATH
 fast := not slow and not browser and not notebook
 
 .PHONY: help setup check test attack book format clean
@@ -13,14 +17,15 @@ fast := not slow and not browser and not notebook
 help:
 	@echo "make check                  lint, import contracts, fast tests: about 3 minutes, no browser"
 	@echo "make test                   every test, every notebook at smoke, the page tests in Chromium"
-	@echo "make attack                 damaged files, wrong words, hostile strings, kills: half an hour, figures"
+	@echo "make attack                 damaged files, wrong words, hostile strings, kills: half an hour, figures;"
+	@echo "                            ATTACK=--record keeps them"
 	@echo "make book [PROFILE=smoke]   run every chapter, print the table, build the pages"
 	@echo "make format                 lay out the code, sort its imports"
 	@echo "make clean                  remove what these made (the environment stays)"
 	@echo "The first of them also makes .venv, about 3 minutes more."
 
 setup:
-	@.ci/setup "$(PYTHON)"
+	@.ci/setup '$(subst ','\'',$(PYTHON))'
 
 check: setup
 	$(python) -m ruff check
@@ -33,7 +38,7 @@ test: setup
 	OMP_NUM_THREADS=1 $(python) -m pytest -n 2
 
 attack: setup
-	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false PYTHONPATH=.:tests $(python) tests/attack.py
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false PYTHONPATH=.:tests $(python) tests/attack.py $(ATTACK)
 
 book: setup
 	@$(python) -m crs_lite book --profile $(PROFILE)

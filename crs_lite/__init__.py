@@ -23,6 +23,7 @@ shops
         values              the value of a field, as what it should be
         synthetic           queries and topics for logs that recorded none
         shelf               items and users of a shop
+        columns             searches as flat arrays, and a log that makes a request when it is asked for
         assemble            searches -> a log: in time order, split by time
         checks              what to know of a log before a number is believed
         amazon2023          Amazon Reviews 2023
@@ -97,6 +98,7 @@ a run
         ceilings            regenerate a shop and measure its ceilings
         stock               the stock way to decode and update, for comparison
         bench               ours against stock: seconds and ratios
+        scale               a log of ten million searches, read, split and asked: memory and minutes
         id_convergence      how fast item <-> ID is learnt
         advantage_noise     how much of an advantage is luck
         learned_baselines   DSI, LTRGR and LatentR3 as stages of a run
@@ -122,15 +124,22 @@ a run
         ledger              every claim of the paper and its verdict
         second              the same under the second protocol: lessons without hindsight, merged thoughts
         real_log            what was measured on a real log, and five questions
+        forest              every effect in one picture
+        ledger_page         the ledger as the book and the README show it
 the book
     chapters/               what notebooks use
         lesson              running example, run box, headline, self-check
         plots               figures in the house style
         drawings            the figures of chapters 2 to 5
+        drawings_67         the figures of chapters 6 and 7
+        drawings_10         the figures of chapters 1 and 10
+        drawings_rgrpo      the figures of chapters 8 and 9
         records             recorded rows as tables
+        rounds              recorded arms and rounds, as differences and tables
         widgets             things to click on
         toys                things to drag and slide, without a server
         exports             the simulated shop's searches as a real shop would export them
+        toys_rgrpo          two more, for chapter 8: partial credits, and a packed row
         checkpoints         the small trained models that come with the book
     site/                   from notebooks to pages
         address             where the published copy of this project lies
@@ -138,6 +147,7 @@ the book
         render              Jupyter Book, offline
         build               papermill runs every chapter
         handouts            copies for class and Colab
+        sentences           the page of what the program says when something goes wrong
         colab_badge         the link under every title
         slides              the figures, for class
         reading             the core path, as the README shows it

@@ -25,6 +25,7 @@ EXAMPLES = """examples:
   python -m crs_lite ledger                             claim by claim: verdict, effect, interval, command
   python -m crs_lite enumerable --record --write        the shop that is small enough to sum over, and its page
   python -m crs_lite bench beam step                    ours against the stock libraries
+  python -m crs_lite scale                              a million items, ten million searches: memory, minutes
   python -m crs_lite results runs/marketplace-large-laptop-0/results.json
   python -m crs_lite book --profile smoke               execute every notebook, build the pages
 """
@@ -91,11 +92,19 @@ def parser() -> argparse.ArgumentParser:
     out = paths.RUNS / "bench.json"
     bench.add_argument("--out", type=Path, default=out, help="results file; rows of other names in it stay")
 
+    scale = sub.add_parser("scale", help="a log too large for objects, from files to a beam step: memory and minutes")
+    scale.add_argument("--items", type=whole(1000, 10**8), default=10**6)
+    scale.add_argument("--searches", type=whole(1000, 10**9), default=10**7)
+    scale.add_argument("--contexts", type=whole(10, 10**6), default=10**4, help="requests whose contexts are made")
+    scale.add_argument("--record", action="store_true", help="keep what was measured as what the book tells")
+
     artifacts = sub.add_parser("artifacts", help="copy checkpoints of a finished laptop run to data/artifacts")
     run_folder = paths.RUNS / "marketplace-large-laptop-0"
     artifacts.add_argument("run", type=Path, nargs="?", default=run_folder, help="run folder")
 
     sub.add_parser("handouts", help="write book/colab: the chapters for class and Colab, without solutions")
+
+    sub.add_parser("sentences", help="write the page of everything the program can say when something goes wrong")
 
     slides = sub.add_parser("slides", help="the chapters' figures for class: one file each, and a page that shows them")
     slides.add_argument("--out", type=new_folder, default=paths.BUILD / "slides")
@@ -117,6 +126,7 @@ def parser() -> argparse.ArgumentParser:
 
     results = sub.add_parser("results", help="print the table of a results file")
     results.add_argument("--index", action="store_true", help="the recorded rows of every experiment at a glance")
+    results.add_argument("--list", action="store_true", help="list the rows that are there: a listed one is missed")
     results.add_argument("--write", action="store_true", help="write the recorded benchmarks into book/engine.md")
     results.add_argument("files", nargs="*", type=Path, help="default: the recorded results of the book")
     return p
@@ -246,6 +256,18 @@ def _bench(args) -> int:
     return 0
 
 
+def _scale(args) -> int:
+    from crs_lite.study import recorded, results, scale
+
+    commit = recorded.committed() if args.record else recorded.code_version()
+    numbers = f"--items {args.items} --searches {args.searches} --contexts {args.contexts}"
+    command = f"python -m crs_lite scale {numbers}"
+    made = scale.measure(args.items, args.searches, args.contexts, command, commit)
+    results.save(paths.SCALE if args.record else paths.RUNS / "scale.json", made.model_dump())
+    print(scale.markdown(made))
+    return 0
+
+
 def _handouts(args) -> int:
     from crs_lite.site import address, handouts, reading
     from crs_lite.study import results
@@ -265,6 +287,13 @@ def _slides(args) -> int:
     return 0
 
 
+def _sentences(args) -> int:
+    from crs_lite.site import sentences
+
+    print(sentences.write())
+    return 0
+
+
 def _artifacts(args) -> int:
     from tempfile import TemporaryDirectory
 
@@ -280,15 +309,16 @@ def _artifacts(args) -> int:
 
 
 def _ledger(args) -> int:
-    from crs_lite.study import ledger, real_log, results, second
+    from crs_lite.study import ledger, ledger_page, real_log, results, second
 
-    first, newer = ledger.markdown(ledger.ledger(args.rows)), ledger.markdown(second.ledger(args.second))
+    first, newer = ledger.ledger(args.rows), second.ledger(args.second)
     real = real_log.markdown(args.real)
-    print(f"Under the second protocol:\n\n{newer}\nUnder the first protocol:\n\n{first}\nOn a real log:\n\n{real}")
+    print(f"Under the second protocol:\n\n{ledger.markdown(newer)}\nUnder the first:\n\n{ledger.markdown(first)}")
+    print(f"On a real log:\n\n{real}")
     if args.write:
-        for path in (paths.ROOT / "README.md", paths.BOOK / "ledger.md"):
-            results.put_block(path, newer, "ledger-2")
-        results.put_block(paths.BOOK / "ledger.md", first, "ledger")
+        results.put_block(paths.ROOT / "README.md", ledger_page.short(newer), "ledger-2")
+        for name, block in ledger_page.blocks(first, newer).items():
+            results.put_block(paths.BOOK / "ledger.md", block, name)
         results.put_block(paths.BOOK / "ledger.md", real, "ledger-real")
     return 0
 
@@ -306,6 +336,10 @@ def _enumerable(args) -> int:
 def _results(args) -> int:
     from crs_lite.study import recorded, results
 
+    if args.list:
+        for folder in sorted(d for d in paths.EXPERIMENTS.iterdir() if d.is_dir()):
+            print(f"{folder.name}: {recorded.renew_listing(folder)} rows")
+        return 0
     if args.index:
         for folder in sorted(d for d in paths.EXPERIMENTS.iterdir() if d.is_dir()):
             print(f"{folder.name}\n")

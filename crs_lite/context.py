@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from crs_lite.errors import CRSError
 from crs_lite.logs import Interaction, Item, SearchLog, SearchRequest
@@ -78,14 +78,14 @@ class Context(_Strict):
                 for field in ("clicked", "skipped"):
                     past[field] = [{"title": r} if isinstance(r, str) else r for r in past.get(field, ())]
             return cls.model_validate(value)
-        except (json.JSONDecodeError, ValidationError, AttributeError, TypeError) as e:
+        except (ValueError, AttributeError, TypeError, RecursionError) as e:  # ValueError: JSON, pydantic, digits
             raise CRSError(
                 f"not a context JSON ({str(e).splitlines()[0]}); it must come from `Context.to_json`."
             ) from None
 
 
-# A string that begins with raw tokens is an item; typed text holds neither a raw `<` nor a raw quote.
-_REF = re.compile(r'"((?:<[^<>"]*>)+)((?:[^"\\]|\\.)*)"')
+# A string of a list that begins with raw tokens is an item; typed text holds neither a raw `<` nor a raw quote.
+_REF = re.compile(r'(?<=[\[,])"((?:<[^<>"]*>)++)((?:[^"\\]|\\.)*+)"')  # nothing is tried twice
 
 
 def _json(value) -> str:
@@ -106,21 +106,17 @@ def escape(text: str, max_bytes: int = TEXT_BYTES) -> str:
 
     Cut to `max_bytes` UTF-8 bytes (never inside a character or an escape); lone surrogates become U+FFFD.
     """
+    text = text[:max_bytes]
     if text.isascii() and text.isprintable() and not _SPECIAL.intersection(text):
-        return text[:max_bytes]  # nearly all text is like this, and this is a hot spot
+        return text  # nearly all text is like this, and this is a hot spot
     out, size = [], 0
-    for char in text[:max_bytes].encode("utf-16", "surrogatepass").decode("utf-16", "replace"):
+    for char in text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"):
         piece = "\\u003c" if char == "<" else json.dumps(char, ensure_ascii=False)[1:-1]
         size += len(piece.encode())
         if size > max_bytes:
             break
         out.append(piece)
     return "".join(out)
-
-
-def unescape(text: str) -> str:
-    """The typed text behind `escape` (without what was cut)."""
-    return json.loads(f'"{text}"')
 
 
 # -- from a log to a context ----------------------------------------------------------------------
@@ -139,8 +135,8 @@ class ContextBuilder:
 
     `sid_of(item) -> str` gives the tokens of an item; `n_tokens(text) -> int` counts tokens as the model will see
     them. `budget` bounds the tokens of the whole JSON text. What is dropped, in this order: the oldest interactions
-    until one is left, its skipped items, that interaction, the profile; the query stays, shortened if it alone is
-    too long. `hide` removes whole fields (for ablations): any of profile, history, place, time, entrance.
+    until one is left, its skipped items, that interaction, the profile, the entrance, the place, the query's tail, the
+    time. `hide` removes whole fields (for ablations): any of profile, history, place, time, entrance.
     """
 
     log: SearchLog
@@ -169,7 +165,8 @@ class ContextBuilder:
         )
 
     def build(self, request: SearchRequest) -> Context:
-        """The context of `request`, within the budget. The target is not in it."""
+        """The context of `request`, within the budget. The target is not in it. Raises `CRSError` for a budget that not
+        even one sign fits in (32 tokens are always enough)."""
         history = () if "history" in self.hide else self.log.history(request, self.max_history)
         past = [self.past(i) for i in history]
         now = Now(
@@ -197,10 +194,14 @@ class ContextBuilder:
                 past = []
             elif profile:
                 profile = {}
+            elif now.entrance is not None or now.place is not None:
+                now = now.model_copy(update={"place" if now.entrance is None else "entrance": None})
             elif len(now.query) > 1:
                 now = now.model_copy(update={"query": now.query[: len(now.query) // 2]})
+            elif now.time:
+                now = now.model_copy(update={"time": None})
             else:
-                raise CRSError(f"a budget of {self.budget} tokens cannot hold even an empty context; raise `budget`.")
+                raise CRSError(f"request {request.id}: no context fits in {self.budget} tokens; raise `budget`.")
 
     def _size(self, past: Past) -> int:
         if past not in self._sizes:
@@ -214,6 +215,6 @@ def item_context(item: Item) -> str:
     """The item side: what the seller and the shop say of an item, as JSON (paper: title, brand, category, price,
     sales)."""
     facts = {"title": item.title, "brand": item.brand, "category": item.category}
-    facts["price"] = None if item.price is None else f"{item.price:.0f}"
+    facts["price"] = None if item.price is None else f"{item.price:{'.0f' if item.price >= 1 else '.2g'}}"
     facts["sales"] = None if item.sales is None else str(item.sales)
     return _json({k: v for k, v in facts.items() if v})

@@ -79,15 +79,6 @@ class Evaluation(BaseModel):
         """Metric -> `(n,)` values, in the order of `request_ids`."""
         return per_request(self.rank_array())
 
-    def to_json(self) -> str:
-        """One line of JSON that `from_json` reads back."""
-        return self.model_dump_json()
-
-    @classmethod
-    def from_json(cls, text: str) -> Evaluation:
-        """What `to_json` wrote."""
-        return cls.model_validate_json(text)
-
 
 # -- metrics -----------------------------------------------------------------------------------
 

@@ -215,7 +215,7 @@ def read_jsonl_gz(path: Path) -> Iterable[dict]:
     opener = gzip.open if path.suffix == ".gz" else open
     n = 0
     try:
-        with opener(path, "rt", encoding="utf-8") as f:
+        with opener(path, "rt", encoding="utf-8-sig") as f:
             for n, line in enumerate(f, 1):
                 row = json.loads(line)
                 if not isinstance(row, dict):

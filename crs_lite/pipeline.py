@@ -13,6 +13,7 @@ from time import perf_counter
 import numpy as np
 import torch
 
+from crs_lite.model.distributed import n_processes
 from crs_lite.prepared import Prepared
 from crs_lite.scoring import baselines, merging_ranker, score
 from crs_lite.training import align, collect, consolidate, direct, distil, explore, split
@@ -69,6 +70,7 @@ def run(p: Prepared, command: str = "", commit: str | None = None) -> dict:
         "versions": versions(),
         "hardware": hardware(),
         "threads": torch.get_num_threads(),
+        **({"processes": n_processes()} if n_processes() > 1 else {}),
         "minutes": sum(p.work.minutes.values()),  # of all stages this run used, whenever they were made
         "minutes_this_call": (perf_counter() - started) / 60,
         "parameters": p.fresh.info,

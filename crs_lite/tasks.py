@@ -19,8 +19,8 @@ from crs_lite.logs import SearchLog, SearchRequest
 from crs_lite.model.backbones import END_THINK, THINK, token_ids
 from crs_lite.sid.codes import SemanticIDs
 
-# Typed text holds no raw quote, so this can only be the key itself.
-_CLICKED = re.compile(r'"clicked":\[(.*?)\]')
+# Typed text holds no raw quote, so this can only be the key itself; a title may hold a bracket.
+_CLICKED = re.compile(r'"clicked":\[((?:"(?:[^"\\]|\\.)*+",?)*+)\]')
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Codec:
         text = self.context(request).to_json()
         spans = [m.span(1) for m in _CLICKED.finditer(text)]
         read = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        known = set(self.sid_ids.ravel().tolist())
+        known = set(token_ids(self.tokenizer, self.sids.tokens()))
         inside = (any(a <= start < b for a, b in spans) for start, _ in read.offset_mapping)
         return [False, *(i in known and yes for i, yes in zip(read.input_ids, inside, strict=True)), False]
 
@@ -147,8 +147,9 @@ def specification_to_sid(
     rng = np.random.default_rng(seed)
     clicks = np.ones(len(codec.log.items))
     np.add.at(clicks, [r.target for r in codec.log.split("train")], 1)
-    out = []
-    for item in rng.choice(len(clicks), size=n, p=clicks / clicks.sum()):
+    clicks *= [bool(item.facets()) for item in codec.log.items]  # of some items a log says nothing
+    out, n = [], n if clicks.any() else 0
+    for item in rng.choice(len(clicks), size=n, p=clicks / clicks.sum()) if n else ():
         facets = codec.log.items[item].facets()
         keys = rng.permutation(list(facets))[: rng.integers(1, len(facets) + 1)]
         claims = {k: v for k, v in facets.items() if k in keys}

@@ -12,7 +12,8 @@ behind every trajectory and hands the lists to the reward function as extra colu
 
 With `use_vllm=True` in the arguments (a GPU box; TRL says what to install and keeps its weights in step), vLLM samples
 the reasoning and only the beams are ours. Give it `generation_kwargs={"stop_token_ids": [vocab.end_think]}`. That path
-is tested with a stand-in for vLLM; with vLLM itself it was never run.
+is written for TRL 1.16.0, which asks for vLLM 0.22.0 to 0.31.0. It is tested with TRL's own code around a stand-in for
+vLLM's `LLM`; with vLLM itself it was never run.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def dataset(codec: Codec, requests: Sequence[SearchRequest]) -> Dataset:
 class RGRPORollout:
     """TRL's `rollout_func`: G trajectories per prompt from one computed prompt, then beams from each.
 
-    TRL passes each prompt G times in a row. Raises `CRSError` where a batch cuts a group in two.
+    TRL passes each prompt G times in a row; in evaluation G may be another number. Raises `CRSError` where a batch cuts
+    a group in two.
     """
 
     def __init__(self, tokenizer, trie: Trie, vocab: Vocabulary, config: RLConfig, seed: int = 0):
@@ -51,18 +53,18 @@ class RGRPORollout:
         self.generator: torch.Generator | None = None
 
     def __call__(self, prompts: list[str], trainer) -> dict[str, list]:
-        g = self.config.group
+        training = trainer.model.training
+        g = self.config.group if training else getattr(trainer, "num_generations_eval", self.config.group)
         once = prompts[::g]
         if prompts != [p for p in once for _ in range(g)]:
-            raise CRSError(
-                f"this batch does not hold whole groups of {g}; make per_device_train_batch_size a multiple of {g}."
-            )
+            budget = f"per_device_{'train' if training else 'eval'}_batch_size"
+            raise CRSError(f"this batch does not hold whole groups of {g}; make {budget} a multiple of {g}.")
         model = trainer.accelerator.unwrap_model(trainer.model)
         was_training = model.training
         model.eval()  # in training mode with gradient checkpointing the cache would be lost
         ids = [self.tokenizer(p, add_special_tokens=False).input_ids for p in once]
         sampled = self._by_vllm if getattr(trainer, "use_vllm", False) else self._by_tree
-        completions, logprobs, closed, tree = sampled(model, ids, trainer)
+        completions, logprobs, closed, tree = sampled(model, ids, trainer, g)
         items, _ = beam_search(tree, self.trie.to(model.device), self.config.beams)
         model.train(was_training)
         return {
@@ -75,26 +77,24 @@ class RGRPORollout:
             "env_mask": [[1] * (len(c) - 1) + [int(done)] for c, done in zip(completions, closed, strict=True)],
         }
 
-    def _by_tree(self, model: PreTrainedModel, ids: list[list[int]], trainer) -> tuple[list, list, list, Tree]:
+    def _by_tree(self, model: PreTrainedModel, ids: list[list[int]], trainer, g: int) -> tuple[list, list, list, Tree]:
         self.generator = self.generator or torch.Generator(model.device).manual_seed(self.seed)
         c = self.config
         drawn = sample(
             plant(model, ids, self.vocab.pad),
-            c.group,
+            g,
             self.vocab.end_think,
             c.max_reasoning,
             c.temperature,
             self.generator,
         )
-        each = [(b, g) for b in range(len(ids)) for g in range(c.group)]
-        logprobs = [drawn.logprob[b, g][drawn.mask[b, g]].tolist() for b, g in each]
-        return [drawn.rows(b, g) for b, g in each], logprobs, drawn.closed.flatten().tolist(), drawn.tree
+        each = [(b, branch) for b in range(len(ids)) for branch in range(g)]
+        logprobs = [drawn.logprob[one][drawn.mask[one]].tolist() for one in each]
+        return [drawn.rows(*one) for one in each], logprobs, drawn.closed.flatten().tolist(), drawn.tree
 
-    def _by_vllm(self, model: PreTrainedModel, ids: list[list[int]], trainer) -> tuple[list, list, list, Tree]:
-        end, rows = self.vocab.end_think, [p for p in ids for _ in range(self.config.group)]
-        _, texts, scores, _ = trainer.vllm_generation.generate(
-            prompts=rows, images=None, num_generations=self.config.group
-        )
+    def _by_vllm(self, model: PreTrainedModel, ids: list[list[int]], trainer, g: int) -> tuple[list, list, list, Tree]:
+        end, rows = self.vocab.end_think, [p for p in ids for _ in range(g)]
+        _, texts, scores, _ = trainer.vllm_generation.generate(prompts=rows, images=None, num_generations=g)
         closed = [end in text for text in texts]
         # Cut behind `</think>`; where there is none, close by force, with an unknown probability.
         completions = [

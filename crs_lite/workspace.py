@@ -32,7 +32,7 @@ from pydantic import BaseModel, ConfigDict
 from crs_lite import vouched
 from crs_lite.errors import CRSError
 from crs_lite.files import read_json, write_json
-from crs_lite.model.distributed import process_number, wait
+from crs_lite.model.distributed import n_processes, process_number, wait
 
 MANIFEST = "manifest.json"
 UNFINISHED = "unfinished"  # in a half-made stage: the folder that outlives a kill
@@ -168,6 +168,8 @@ class Workspace:
         minutes = spent + (perf_counter() - started) / 60
         manifest = {**about, "info": info, "minutes": minutes, "versions": versions(), "hardware": hardware()}
         manifest["threads"] = torch.get_num_threads()  # another number of them may change the last bits
+        if n_processes() > 1:  # and another number of processes trains on larger batches
+            manifest["processes"] = n_processes()
         shutil.rmtree(partial / UNFINISHED, ignore_errors=True)
         seal(partial, manifest)
         shutil.rmtree(folder, ignore_errors=True)

@@ -20,25 +20,39 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import toy
 from pydantic import ValidationError
+from real_logs import SAMPLES, SEARCHES
+from spoilt import n_rows, opened, requests, spoil
 from toy_runs import opener
 
 from crs_lite import __main__, paths, pipeline, unfinished
+from crs_lite.adapters import amazon2023
 from crs_lite.adapters.registry import LogSource
 from crs_lite.chapters import checkpoints, lesson
-from crs_lite.context import Context, escape, unescape
+from crs_lite.context import Context, escape, item_context
 from crs_lite.errors import CRSError
-from crs_lite.logs import SearchRequest
+from crs_lite.files import write_json
+from crs_lite.logs import Item, SearchLog, SearchRequest, User
 from crs_lite.prepared import RunSpec
 from crs_lite.profiles import Profile
+from crs_lite.reasoning.audit import audit
 from crs_lite.reasoning.facets import Parser, facet_values
+from crs_lite.reasoning.foresight import Foresight
+from crs_lite.reasoning.perception import Perception
+from crs_lite.reasoning.teacher import Evidence, Teacher, TeacherBias
 from crs_lite.sid.embed import item_embeddings
+from crs_lite.site import sentences
 from crs_lite.study import ceilings, ledger, recorded, results
+from crs_lite.study.experiments import runner
+from crs_lite.tasks import Codec
+from crs_lite.workspace import hardware, versions
 
 Outcome = str  # "refused", "same", "silent", "traceback", "lost"
 SHOWN = 5  # faults that are printed of each attack
@@ -322,7 +336,7 @@ def attack_strings(codec, n: int, rng: random.Random) -> Attack:
             written = escape(text, 10**6)
             clean = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
             leaks = forbidden & set(codec.encode(written))
-            if leaks or unescape(written) not in (text, clean):
+            if leaks or json.loads(f'"{written}"') not in (text, clean):
                 attack.count("silent", f"{text!r}: {codec.decode(sorted(leaks)) or 'another text came back'}")
                 continue
             try:
@@ -344,6 +358,162 @@ def attack_strings(codec, n: int, rng: random.Random) -> Attack:
     return attack
 
 
+class Hostile:
+    """Strings as somebody might type them who means no good, and a shop in which every field is one."""
+
+    def __init__(self, rng: random.Random):
+        self.rng, self.made = rng, 0
+
+    def __call__(self, most: int = 12) -> str:
+        self.made += 1
+        return "".join(self.rng.choices(PIECES, k=self.rng.randrange(1, most)))
+
+    def shop(self) -> SearchLog:
+        """The toy shop with other words in every field of items, shoppers and requests."""
+        log, categories = toy.toy_log(12, 8), [self() for _ in range(3)]
+        items = [
+            Item.model_validate({
+                **i.model_dump(), "key": self(), "title": self(), "brand": self.rng.choice([None, self()]),
+                "category": categories[i.id // 8], "attributes": {self(4): self(4), "colour": self(4)},
+            }) for i in log.items
+        ]  # fmt: skip
+        users = [
+            User(id=u.id, key=self(), profile={self(4): self(), "city": ", ".join((self(), self()))}) for u in log.users
+        ]
+        said = [self() for _ in range(12)]
+        asked = [
+            SearchRequest.model_validate({
+                **r.model_dump(), "query": self.rng.choice(said), "place": self.rng.choice([None, *said]),
+                "entrance": self(),
+            }) for r in log.requests
+        ]  # fmt: skip
+        return SearchLog("hostile", items, users, asked)
+
+
+def attack_shops(codec, n: int, rng: random.Random) -> Attack:
+    """Titles, the teacher, what is seen and counted, the audit, over shops of hostile words: the same must hold."""
+    attack, say = Attack("hostile shops"), Hostile(rng)
+    while say.made < n:
+        log = say.shop()
+        here = Codec(
+            log, codec.sids, codec.tokenizer, {"budget": 220, "item_view": rng.choice(["sid", "title", "both"])}
+        )
+        forbidden = set(here.not_words().tolist()) | {here.end_think}
+        ids = set(here.sid_ids.ravel().tolist())
+        try:
+            parser, evidence = Parser(facet_values(log)), Evidence(log)
+            kind, how = rng.choice([Teacher, Foresight]), rng.choice(["see", "see-count"])
+            teacher, sight = kind(log, evidence, TeacherBias(0.3, 0.3), rng.randrange(100)), Perception(here, how)
+            train = log.split("train")
+            texts = {f"teacher, request {r.id}": teacher.write(r) for r in train}
+            texts |= {f"seen, request {r.id}": sight.write(r) for r in train[::8]}
+            texts |= {f"item {i.id}": item_context(i) for i in log.items}
+            texts |= {f"title {i.id}": escape(i.title) for i in log.items}
+            draw = np.random.default_rng(0)
+            texts |= {f"described {i.id}": teacher.describe(i.facets(), draw) for i in log.items}
+            audit(
+                [teacher.write(r) for r in train], [log.items[r.target].facets() for r in train], parser, train, teacher
+            )
+            audit([say(40) for _ in train], [log.items[r.target].facets() for r in train], parser, train, teacher)
+            for what, text in texts.items():
+                leaks = forbidden & set(here.encode(text))
+                attack.count("silent" if leaks else "same", f"{what}: {text!r} holds {here.decode(sorted(leaks))}")
+            for r in log.requests[::8]:
+                inside = set(here.prompt(r)[1:-1]) & (forbidden - ids)
+                sids = sum(text in ids for text in here.prompt(r))
+                shown = here.context(r).history
+                wanted = 4 * sum(ref.sid is not None for past in shown for ref in past.clicked + past.skipped)
+                back = Context.from_json(here.context(r).to_json()) is not None
+                attack.count(
+                    "same" if back and not inside and sids == wanted else "silent", f"prompt of request {r.id}"
+                )
+        except Exception as e:
+            attack.count("traceback", f"{type(e).__name__}: {str(e)[:100]}")
+    return attack
+
+
+def attack_sizes(codec, rng: random.Random) -> Attack:
+    """A megabyte in a field: four times the text costs about four times the time."""
+    attack, log = Attack("a megabyte"), codec.log
+    parser = Parser({**facet_values(log), "shade": ["red"], "tone": ["red", "dark red"]})
+    teacher = Teacher(log, Evidence(log))
+    request, truth = log.split("train")[0], [log.items[log.split("train")[0].target].facets()]
+    asked = request.model_dump()
+
+    def context(text):
+        wide = SearchRequest.model_validate({**asked, "query": text, "place": text, "entrance": text})
+        assert len(codec.encode(codec.context(wide).to_json())) <= codec.builder.budget
+
+    def refused(text):
+        with contextlib.suppress(CRSError):
+            Context.from_json(text)
+
+    uses = {
+        "title": amazon2023.clean, "parser": parser.stated, "context": context, "context JSON": refused,
+        "escape": escape, "audit": lambda text: audit([text], truth, parser, [request], teacher),
+    }  # fmt: skip
+    for piece in [*SIZED, *("".join(rng.choices(PIECES, k=3)) for _ in range(10))]:
+        for name, use in uses.items():
+            seconds = []
+            try:
+                for size in (250_000, 1_000_000):
+                    started = time.process_time()
+                    use(piece * (size // len(piece)))
+                    seconds.append(time.process_time() - started)
+                slow = seconds[1] > 2 and seconds[1] > 9 * seconds[0]
+                attack.count(
+                    "silent" if slow else "same", f"{name} of {piece!r}: {seconds[0]:.1f} s, then {seconds[1]:.1f} s"
+                )
+            except ValidationError:
+                attack.count("refused", piece)
+            except Exception as e:
+                attack.count("traceback", f"{name} of {piece!r}: {type(e).__name__}: {str(e)[:100]}")
+    return attack
+
+
+SIZED = (
+    "{:", "<!--", "<a ", "<a x=", "&amp;", "&#9", '",', '["<a>', "[", '"<a>', "red tone ", "red. tone", "clicked ", '"',
+    "a. ", "9", "clicked 9", "look for red ", "the last click red. ", "\\", "İ",
+)  # fmt: skip
+
+
+# -- rows ----------------------------------------------------------------------------------------------------
+
+
+def attack_rows(root: Path, n: int, rng: random.Random) -> Attack:
+    """Spoilt rows in the files of every format: named in one sentence, or accounted for; no other search changes."""
+    attack = Attack("malformed rows")
+    for name, sample in SAMPLES.items():
+        files = sample()
+        with silence():
+            whole = requests(opened(name, root, files).log)
+        for _ in range(n):
+            option = rng.choice(sorted(files))
+            row, lines = spoil(files[option], rng)
+            what = f"{name} --{option}, row {row}: {lines[min(row, len(lines)) - 1][:80]!r}"
+            try:
+                with silence():
+                    found = opened(name, root, files | {option: lines})
+            except CRSError as e:
+                named = (
+                    [row, row + 1] if files[option][min(row, len(files[option])) - 1].startswith('{"index"') else [row]
+                )
+                right = f"{option}." in str(e) and any(f", row {m}: " in str(e) for m in named) and "\n" not in str(e)
+                attack.count("refused" if right else "traceback", f"{what}: {e}")
+                continue
+            except Exception as e:
+                attack.count("traceback", f"{what}: {type(e).__name__}: {str(e)[:100]}")
+                continue
+            accounts = found.about["account"]["files"]
+            balanced = all(of["read"] == of["kept"] + sum(of["skipped"].values()) for of in accounts.values())
+            balanced &= accounts[option]["read"] == n_rows(lines)
+            balanced &= accounts[SEARCHES[name]]["kept"] == len(found.log.requests)
+            now = requests(found.log)
+            others = option in ("items", "meta", "users") or max((whole - now).total(), (now - whole).total()) <= 2
+            attack.count("same" if balanced and others else "silent", what)
+    return attack
+
+
 # -- kills ---------------------------------------------------------------------------------------------------
 
 
@@ -360,10 +530,10 @@ def content(folder: Path) -> dict[str, object]:
     return found
 
 
-def attack_kills(root: Path, open_run, n: int, rng: random.Random) -> Attack:
-    """`kill -9` at random moments of a run that saves after every step; at the end everything is as if nothing had
-    happened. Every life begins where the last one ended, until the run is done; then another run begins."""
-    attack = Attack("kill -9")
+def attack_kills(root: Path, do: Callable[[str], object], n: int, rng: random.Random, what: str) -> Attack:
+    """`kill -9` at random moments of `do(name of a folder)`, which saves after every step; at the end everything is as
+    if nothing had happened. Every life begins where the last one ended, until all is done; then another run begins."""
+    attack = Attack(what)
     unfinished.SECONDS = 0.0
 
     def live(name: str, seconds: float | None) -> bool:
@@ -373,7 +543,7 @@ def attack_kills(root: Path, open_run, n: int, rng: random.Random) -> Attack:
             os.dup2(1, 2)
             status = 1
             with contextlib.suppress(BaseException):
-                pipeline.run(open_run(name))
+                do(name)
                 status = 0
             os._exit(status)
         if seconds is not None:
@@ -386,26 +556,26 @@ def attack_kills(root: Path, open_run, n: int, rng: random.Random) -> Attack:
         return os.WIFEXITED(status)
 
     started = time.perf_counter()
-    live("undisturbed", None)
+    live(f"{what} undisturbed", None)
     whole = time.perf_counter() - started
-    wanted, kills, run = content(root / "undisturbed"), 0, 0
+    wanted, kills, run = content(root / f"{what} undisturbed"), 0, 0
     while kills < n:
         run += 1
         try:
             for _ in range(10):  # deaths of this run; the last life is undisturbed
-                if live(f"killed{run}", rng.uniform(0.05, whole / 3)):
+                if live(f"{what} {run}", rng.uniform(0.05, whole / 3)):
                     break
                 kills += 1
                 attack.found["same"] += 1
-            live(f"killed{run}", None)
+            live(f"{what} {run}", None)
         except RuntimeError as e:
             attack.count("traceback", str(e))
             continue
-        found = content(root / f"killed{run}")
+        found = content(root / f"{what} {run}")
         other = sorted(k for k in wanted | found if wanted.get(k) != found.get(k))
         for name in other:
-            attack.count("lost", f"killed{run}: {name}")
-        shutil.rmtree(root / f"killed{run}")
+            attack.count("lost", f"{what} {run}: {name}")
+        shutil.rmtree(root / f"{what} {run}")
     return attack
 
 
@@ -415,18 +585,28 @@ def main() -> int:
     p.add_argument("--strings", type=int, default=100_000)
     p.add_argument("--kills", type=int, default=100)
     p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--only", choices=("files", "words", "strings", "kills"))
+    p.add_argument("--rows", type=int, default=200, help="of each format")
+    p.add_argument("--record", action="store_true", help="keep the figures, and write them into the book")
+    p.add_argument("--only", help="one of the attacks")
     args = p.parse_args()
     torch.set_num_threads(1)
-    found = []
+    found, begun = [], time.perf_counter()
     with tempfile.TemporaryDirectory() as place, pytest.MonkeyPatch.context() as patch:
         root = Path(place)
         open_run = opener(root, patch)
         attacks = {
-            "kills": lambda rng: attack_kills(root, open_run, args.kills, rng),
+            "kills": lambda rng: attack_kills(
+                root, lambda name: pipeline.run(open_run(name)), args.kills - args.kills // 3, rng, "kill -9, a run"
+            ),
+            "experiment": lambda rng: attack_kills(
+                root, experiment(root, open_run), args.kills // 3, rng, "kill -9, an experiment"
+            ),
+            "rows": lambda rng: attack_rows(root, args.rows, rng),
             "files": lambda rng: attack_files(root, open_run, rng),
             "words": lambda rng: attack_words(root),
-            "strings": lambda rng: attack_strings(open_run("strings").codec, args.strings, rng),
+            "strings": lambda rng: attack_strings(open_run("strings").codec, args.strings * 9 // 10, rng),
+            "shops": lambda rng: attack_shops(open_run("strings").codec, args.strings // 10, rng),
+            "sizes": lambda rng: attack_sizes(open_run("strings").codec, rng),
         }
         for name, attack in attacks.items():
             if args.only in (None, name):
@@ -434,7 +614,29 @@ def main() -> int:
                 found.append(attack(random.Random(args.seed)))
                 found[-1].report()
                 print(f"  {(time.perf_counter() - started) / 60:.1f} minutes", flush=True)
+    if args.record:
+        record(found, (time.perf_counter() - begun) / 60)
     return int(any(a.faults for a in found))
+
+
+def experiment(root: Path, open_run) -> Callable[[str], object]:
+    """-> makes the rows of an experiment in a folder of the given name."""
+
+    def do(name: str) -> None:
+        job = runner.Job("mapping", 0, lambda seed: open_run(name), root / name / "rows", "attack", "abc")
+        runner.run_seed(job)
+
+    return do
+
+
+def record(found: list[Attack], minutes: float) -> None:
+    """Figures and where they were made, in `paths.ATTACK` and on the page about faults."""
+    kinds = ("refused", "same", "silent", "traceback", "lost")
+    figures = {a.name: {"tries": sum(a.found.values()), **{k: a.found[k] for k in kinds}} for a in found}
+    about = {"command": "make attack", "commit": recorded.code_version(), "date": date.today().isoformat()}
+    about |= {"hardware": hardware(), "versions": versions(), "minutes": round(minutes, 1)}
+    write_json(paths.ATTACK, {**about, "attacks": figures}, indent=1)
+    results.put_block(sentences.PAGE, sentences.attack_block(), "attack")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Context JSON: the budget, the round trip, and text that tries to become a token."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,6 @@ from crs_lite.context import (
     Past,
     escape,
     item_context,
-    unescape,
     when,
 )
 from crs_lite.errors import CRSError
@@ -125,7 +125,8 @@ def test_context_comes_back_unchanged(text, sid, both):
 def test_escape_is_bounded_and_reversible(text):
     written = escape(text)
     assert "<" not in written and len(written.encode()) <= TEXT_BYTES
-    assert text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").startswith(unescape(written)[:-1])
+    typed = json.loads(f'"{written}"')
+    assert text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").startswith(typed[:-1])
 
 
 def test_one_megabyte_of_text_is_cut():
@@ -203,3 +204,39 @@ def test_garbage_is_refused_in_one_sentence():
     for text in ("", "[]", "{", '{"request":{}}', '{"request":{"query":3}}', '{"history":3}'):
         with pytest.raises(CRSError, match="not a context JSON"):
             Context.from_json(text)
+
+
+def test_a_price_below_one_is_not_told_as_nothing():
+    def told(price):
+        return json.loads(item_context(Item(id=0, key="k", title="t", price=price)))["price"]
+
+    assert [told(p) for p in (0.0, 0.004, 0.49, 0.999, 1.0, 1.4, 19.99)] == ["0", "0.004", "0.49", "1", "1", "1", "20"]
+
+
+def test_what_does_not_fit_is_cut_in_order_and_never_ends_a_run():
+    """The entrance, the place, the query's tail, the time; a budget of 32 is always enough."""
+    log = shop(0, query="a query of many words " * 50_000)
+    wide = {"place": "Place " * 60, "entrance": "Entrance " * 60, "time": 1_700_000_000}
+    request = log.requests[0].model_copy(update=wide)
+    log.users[0] = log.users[0].model_copy(update={"profile": {f"field {n}": "value" * 9 for n in range(30)}})
+    rank, last = 0, len(request.query)
+    for budget in range(300, 31, -4):
+        context = builder(log, budget).build(request)
+        assert len(ids(context.to_json())) <= budget and not context.profile
+        now = context.request
+        cut = [now.entrance is None, now.place is None, len(now.query) < 100, now.time is None]
+        assert cut == sorted(cut, reverse=True) and sum(cut) >= rank and len(now.query) <= last
+        rank, last = sum(cut), len(now.query)
+    assert rank >= 3
+    with pytest.raises(CRSError, match="request 0: no context fits in 3 tokens; raise"):
+        builder(log, 3).build(request)
+
+
+@pytest.mark.parametrize(
+    "text", ['"' + "<a>" * 300_000, ',"<a>' * 200_000, '["<a>\\' * 150_000, "[" * 1_000_000, "9" * 5000]
+)
+def test_a_megabyte_that_is_no_context_is_refused_at_once(text):
+    started = time.process_time()
+    with pytest.raises(CRSError, match="not a context JSON"):
+        Context.from_json(text)
+    assert time.process_time() - started < 5

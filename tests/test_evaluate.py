@@ -332,11 +332,11 @@ def test_longer_lists_leave_the_metrics(log):
 
 def test_evaluation_survives_json(log):
     got = evaluate(Fixed(random_lists(log)), log, log.split("test"))
-    assert Evaluation.from_json(got.to_json()) == got
-    plain = json.loads(got.to_json())
+    assert Evaluation.model_validate_json(got.model_dump_json()) == got
+    plain = json.loads(got.model_dump_json())
     assert plain["metrics"]["NDCG@10"]["value"] == got.metrics["NDCG@10"].value
     assert None in plain["ranks"] and len(plain["ranks"]) == len(plain["request_ids"]) == 60
-    difference = compare(Evaluation.from_json(got.to_json()), got)
+    difference = compare(Evaluation.model_validate_json(got.model_dump_json()), got)
     assert difference == (0, 0, 0)
 
 

@@ -129,8 +129,30 @@ def test_text_is_read_and_written_as_utf_8_and_nothing_is_pickled():
             words = {k.arg for k in call.keywords}
             if whole.endswith((".read_text", ".write_text")) or whole == "open":
                 assert "encoding" in words or whole == "open" and ast.unparse(call.args[0]) == "os.devnull", where
-            assert whole not in ("pickle.load", "pickle.dump", "torch.load", "torch.save", "joblib.load"), where
-    assert not [p for p in ROOT.rglob("*.pkl") if ".venv" not in p.parts]
+            assert whole not in ("torch.load", "torch.save", "pd.read_pickle", "pandas.read_pickle"), where
+            assert not {"allow_pickle", "weights_only"} & words, where
+
+
+def test_no_pickle_is_anywhere():
+    """Neither imported, in code, tests and notebooks, nor as a file, by its name or by its first bytes."""
+    pickling = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+    for path in [*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *(ROOT / ".ci").glob("*.py")]:
+        for node in ast.walk(tree(path)):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            used = {name.split(".")[0] for name in names}
+            tests_that_send = path.parts[-2:] == ("adapters", "test_registry.py")  # what is sent to another process
+            assert not used & pickling or tests_that_send, path
+    words = re.compile(rf"import ({'|'.join(pickling)})|torch\.load|allow_pickle")
+    for path in BOOK.rglob("*.ipynb"):
+        assert not words.search(path.read_text(encoding="utf-8")), path
+    kept = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True).stdout.decode().split("\0")
+    listed = [ROOT / name for name in kept if name] or [p for p in ROOT.rglob("*") if ".venv" not in p.parts]
+    for path in (p for p in listed if p.is_file()):
+        assert path.suffix not in (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib", ".bin", ".npy", ".npz"), path
+        with path.open("rb") as f:
+            first = f.read(4)
+        assert not re.match(rb"\x80[\x02-\x05]|PK\x03\x04", first), path  # a pickle, or a zip with one in it
 
 
 def test_requirements_and_the_project_file_pin_the_same_versions():

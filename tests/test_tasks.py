@@ -3,7 +3,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crs_lite.tasks import context_to_sid, item_to_sid, reasoned, sid_to_item, specification_to_sid, token_batches
+from crs_lite.logs import SearchLog
+from crs_lite.tasks import (
+    Codec,
+    context_to_sid,
+    item_to_sid,
+    reasoned,
+    sid_to_item,
+    specification_to_sid,
+    token_batches,
+)
 
 
 def test_every_example_predicts_exactly_its_answer(toy_kit):
@@ -68,3 +77,29 @@ def test_items_are_taught_both_ways_by_the_same_id(toy_kit):
         assert codec.decode(back.ids) == f'<bos>{{"sid":"{sids.to_string(item.id)}"}}{item.title}<eos>'
         given = [i for i, on in zip(there.ids, there.loss, strict=True) if not on]
         assert given == [*codec.item_prompt(item.id), codec.end_think]
+
+
+def test_items_of_which_a_log_says_nothing_have_no_specification(toy_kit):
+    log, sids, _, codec = toy_kit
+    tokenizer = codec.tokenizer
+    nothing = {"brand": None, "category": None, "attributes": {}}
+    for some in (range(0, 24, 2), range(24)):
+        items = [i.model_copy(update=nothing) if i.id in some else i for i in log.items]
+        codec = Codec(SearchLog("bare", items, log.users, log.requests), sids, tokenizer)
+        made = specification_to_sid(codec, lambda claims, rng: " ".join(claims.values()), 40, seed=1)
+        assert len(made) == (40 if len(some) < 24 else 0)
+        named = [codec.decode(e.ids).split("</think>")[1].removesuffix("<eos>") for e in made]
+        assert not {sids.from_string(name) for name in named} & set(some)
+
+
+def test_a_bracket_in_a_title_hides_no_past_click(toy_kit):
+    log, sids, _, codec = toy_kit
+    tokenizer = codec.tokenizer
+    odd = [i.model_copy(update={"title": f'a ] "b\\ {i.id}'}) for i in log.items]
+    for view in ("sid", "both"):
+        counts = []
+        for items in (log.items, odd):
+            shop = SearchLog("odd", items, log.users, log.requests)
+            codec = Codec(shop, sids, tokenizer, {"budget": 2000, "item_view": view})
+            counts.append([sum(codec.past_clicks(r)) for r in log.requests[-20:]])
+        assert counts[0] == counts[1] and sum(counts[0]) > 0

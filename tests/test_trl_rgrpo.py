@@ -1,5 +1,7 @@
 """TRL's trainer and our loop on one recorded rollout: the same gradient, whatever the loss of the family."""
 
+import re
+from importlib.metadata import requires, version
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +13,7 @@ from plain import naive_logprobs, ragged
 from transformers import AutoModelForCausalLM, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
+from crs_lite import trl_rgrpo
 from crs_lite.errors import CRSError
 from crs_lite.model import backbones
 from crs_lite.profiles import get_profile
@@ -127,11 +130,73 @@ def test_trl_and_our_loop_have_the_same_gradient(system, loss):
 def test_a_batch_that_cuts_a_group_is_refused(system):
     folder, tokenizer, vocab, trie = system
     with pytest.raises(CRSError, match="whole groups of 4"):
-        RGRPORollout(tokenizer, trie, vocab, RLConfig(group=4))(["t5 t6"] * 3 + ["t7"], None)
+        trainer = SimpleNamespace(model=SimpleNamespace(training=True))
+        RGRPORollout(tokenizer, trie, vocab, RLConfig(group=4))(["t5 t6"] * 3 + ["t7"], trainer)
 
 
-def test_vllm_samples_and_our_beams_judge(system):
-    """A stand-in for vLLM returns what our sampler drew: the lists must be those of the tree."""
+def test_evaluation_may_ask_for_another_number_of_generations(system):
+    folder, tokenizer, vocab, trie = system
+    config = RLConfig(group=4, beams=5, max_reasoning=8)
+    prompts, targets = [[5, 6, 7], [8, 9]], np.array([3, 5])
+    trainer = trl_trainer(
+        folder, tokenizer, vocab, config, prompts, targets, RGRPORollout(tokenizer, trie, vocab, config), Gradient(),
+        num_generations_eval=2, per_device_eval_batch_size=4,
+    )  # fmt: skip
+    said = trainer.evaluate(trainer.train_dataset)
+    assert np.isfinite(said["eval_loss"]) and np.isfinite(said["eval_reward"])
+    with pytest.raises(CRSError, match="whole groups of 2; make per_device_eval_batch_size"):
+        trainer.model.eval()
+        trainer.rollout_func(["t5 t6", "t7"], trainer)
+
+
+class StandInLLM:
+    """vLLM's `LLM` as TRL asks it beside the trainer: token ids in, one `RequestOutput` a prompt out.
+
+    It "samples" what our own tree drew. As vLLM does, it leaves the stop token in the token ids, and where none came
+    within `max_tokens` it ends without one.
+    """
+
+    def __init__(self, tree: dict, stop: list[int], max_tokens: int):
+        self.tree, self.stop, self.max_tokens = tree, stop, max_tokens
+
+    def generate(self, prompts, sampling_params=None, *, use_tqdm=True):
+        assert [p["prompt_token_ids"] for p in prompts] == self.tree["prompt_ids"]
+        said = sampling_params
+        assert (said.n, said.stop_token_ids, said.max_tokens, said.temperature) == (1, self.stop, self.max_tokens, 1.0)
+        out = []
+        rows = zip(prompts, *(self.tree[k] for k in ("completion_ids", "closed", "logprobs")), strict=True)
+        for prompt, ids, closed, logprobs in rows:
+            ids = ids if closed else ids[:-1]
+            each = [{i: SimpleNamespace(logprob=lp, rank=1)} for i, lp in zip(ids, logprobs, strict=False)]
+            completion = SimpleNamespace(token_ids=ids, logprobs=each)
+            out.append(SimpleNamespace(prompt_token_ids=prompt["prompt_token_ids"], outputs=[completion]))
+        return out
+
+
+def trl_around(llm: StandInLLM, monkeypatch):
+    """TRL's own `VLLMGeneration`, in the mode where vLLM shares the trainer's GPU, but for making a real `LLM`."""
+    from trl.generation import vllm_generation
+
+    monkeypatch.setattr(vllm_generation, "SamplingParams", SimpleNamespace, raising=False)
+    made = object.__new__(vllm_generation.VLLMGeneration)
+    made.__dict__.update(
+        accelerator=None, model=torch.nn.Identity(), llm=llm, mode="colocate", enable_sleep_mode=False,
+        tensor_parallel_size=1, temperature=1.0, top_p=1.0, top_k=0, min_p=None, repetition_penalty=1.0, logprobs=0,
+        max_completion_length=llm.max_tokens, structured_outputs_regex=None,
+        generation_kwargs={"stop_token_ids": llm.stop},
+    )  # fmt: skip
+    return made
+
+
+def test_the_vllm_we_speak_of_is_the_one_that_trl_names():
+    wanted = next(r for r in requires("trl") if r.startswith("vllm"))
+    least, most = re.search(r">=([\d.]+\d)", wanted)[1], re.search(r"<=([\d.]+\d)", wanted)[1]
+    said = " ".join(trl_rgrpo.__doc__.split())
+    assert f"TRL {version('trl')}" in said and f"vLLM {least} to {most}" in said
+
+
+def test_vllm_samples_and_our_beams_judge(system, monkeypatch):
+    """A stand-in for vLLM, behind TRL's own code, returns what our sampler drew: the lists must be the tree's."""
     folder, tokenizer, vocab, trie = system
     config = RLConfig(group=3, beams=5, max_reasoning=30)
     model = AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.float32).eval()
@@ -140,20 +205,9 @@ def test_vllm_samples_and_our_beams_judge(system):
     tree = RGRPORollout(tokenizer, trie, vocab, config)(texts, SimpleNamespace(accelerator=accelerator, model=model))
     assert len(set(tree["closed"])) == 2  # both ways to end occur
 
-    def generate(prompts, images, num_generations):
-        assert prompts == tree["prompt_ids"] and num_generations == 3
-        open_ended = [
-            ids if done else ids[:-1] for ids, done in zip(tree["completion_ids"], tree["closed"], strict=True)
-        ]
-        return (
-            prompts,
-            open_ended,
-            [[[lp] for lp in row[: len(ids)]] for row, ids in zip(tree["logprobs"], open_ended, strict=True)],
-            None,
-        )
-
+    llm = StandInLLM(tree, [vocab.end_think], config.max_reasoning)
     trainer = SimpleNamespace(
-        accelerator=accelerator, model=model, use_vllm=True, vllm_generation=SimpleNamespace(generate=generate)
+        accelerator=accelerator, model=model, use_vllm=True, vllm_generation=trl_around(llm, monkeypatch)
     )
     theirs = RGRPORollout(tokenizer, trie, vocab, config)(texts, trainer)
     for key in ("prompt_ids", "completion_ids", "ranked", "closed"):

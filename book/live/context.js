@@ -56,8 +56,8 @@ class ContextBuilder {
   }
 
   // request: {profile, history: oldest first, now: {time, place, entrance, query}}. What does not fit the budget is
-  // dropped: the oldest interactions until one is left, its skipped items, that interaction, the profile. The query
-  // stays, shortened if it alone is too long.
+  // dropped: the oldest interactions until one is left, its skipped items, that interaction, the profile, the entrance,
+  // the place, the query's tail, the time.
   build(request) {
     const { budget, max_history: most, max_skipped: skips } = this.options;
     const recent = most ? request.history.slice(-most) : [];
@@ -75,10 +75,13 @@ class ContextBuilder {
       else if (past.length && past[0].skipped.length) past = [{ ...past[0], skipped: past[0].skipped.slice(0, -1) }];
       else if (past.length) past = [];
       else if (Object.keys(profile).length) profile = {};
+      else if (now.entrance) now = { ...now, entrance: null };
+      else if (now.place) now = { ...now, place: null };
       else {
         const characters = Array.from(now.query);
-        if (characters.length < 2) throw new Error(`a budget of ${budget} tokens cannot hold even an empty context`);
-        now = { ...now, query: characters.slice(0, characters.length >> 1).join("") };
+        if (characters.length < 2 && !now.time) throw new Error(`no context fits in ${budget} tokens`);
+        if (characters.length < 2) now = { ...now, time: null };
+        else now = { ...now, query: characters.slice(0, characters.length >> 1).join("") };
       }
     }
   }

@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const { data, weights, "weights-direct": direct, "worker-source": source } = self.LIVE;
+  const { data, weights, "worker-source": source } = self.LIVE;
   const $ = (name) => document.getElementById(`try-${name}`);
   // -- talking to the worker ------------------------------------------------------------------------
   // A page opened from the disk may not load a worker's script by its address, but may make one from its text.
@@ -24,6 +24,19 @@
     else question.fail(new Error(error));
   };
   worker.onerror = (event) => fault(`The model cannot run in this browser (${event.message}).`);
+
+  // The other model is as large as this one: it is fetched when it is first asked.
+  let direct = null;
+  function fetchDirect() {
+    direct ??= new Promise((done, fail) => {
+      const script = document.createElement("script");
+      script.src = $("reasoning").querySelector("[value=direct]").dataset.src;
+      script.onload = done;
+      script.onerror = () => fail(new Error("its weights are not beside this page"));
+      document.head.append(script);
+    }).then(() => ask("load", { name: "direct", weights: self.LIVE["weights-direct"] }));
+    return direct;
+  }
 
   // -- small help with elements: text is always text, never markup -----------------------------------
 
@@ -116,6 +129,7 @@
       k: data.k, beams: many ? data.beams : data.k,
     };
     try {
+      if (model === "direct") await fetchDirect();
       const found = await ask("search", question, (news) => {
         if (news.tokens) showContext(news);
         if (news.thoughts && many) showThoughts(news.thoughts.map((text) => ({ text })));
@@ -253,6 +267,6 @@
   setUp({});
   $("recorded").hidden = true;
   $("form").hidden = false;
-  ask("start", { data, weights: { reasons: weights, direct } }).then(() => search(), (error) => fault(`The model cannot start: ${error.message}.`));
-  self.tryIt = { ask, stated }; // for the console, and for comparing with Python
+  ask("start", { data, weights }).then(() => search(), (error) => fault(`The model cannot start: ${error.message}.`));
+  self.tryIt = { ask, stated, fetchDirect }; // for the console, and for comparing with Python
 })();

@@ -14,11 +14,13 @@ function modelOf(name) {
   return models[name];
 }
 
-// Everything between text and models, made once from what the page sends. weights: name of a model -> text.
+const load = ({ name, weights }) => void (models[name] = weights);
+
+// Everything between text and models, made once from what the page sends.
 function start({ data, weights }) {
   const { control } = data;
   const tokenizer = new Tokenizer(data.tokenizer, Object.values(control));
-  Object.assign(models, weights);
+  load({ name: "reasons", weights });
   const trie = new Trie(data.items.map((item) => tokenizer.encode(item.sid)));
   const id = (name) => tokenizer.idOf.get(control[name]);
   const builder = new ContextBuilder(data.items, (text) => tokenizer.encode(text).length, data.context);
@@ -84,6 +86,7 @@ async function search({ request, reasoning, text, thoughts, temperature, seed, f
 // What can be asked. The page itself only starts and searches; the rest lets anyone compare with Python.
 const answers = {
   start,
+  load,
   search,
   escape: ({ text }) => escapeText(text),
   encode: ({ text, typed }) => codec.tokenizer.encode(text, typed),

@@ -12,20 +12,19 @@ import html
 import math
 import re
 import unicodedata
-import zlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from tqdm import tqdm
 
-from crs_lite.adapters.account import Account
+from crs_lite.adapters.account import Account, FileAccount
 from crs_lite.adapters.assemble import SPLIT_AT, Read
+from crs_lite.adapters.rows import read as rows_of
 from crs_lite.adapters.synthetic import Queries, with_topics
 from crs_lite.errors import CRSError
-from crs_lite.logs import Item, SearchLog, SearchRequest, Split, User, _validated, read_jsonl_gz
+from crs_lite.logs import Item, SearchLog, SearchRequest, Split, User, _validated
 
 BYTES_A_SEARCH = 1900  # of memory at the peak, for each review kept
 FIELDS = {
@@ -35,13 +34,14 @@ FIELDS = {
         "store, categories, price": "brand, category (the last of the list) and price, optional",
     },
 }
+NO_PRICE = ("none", "null", "nan", "")  # what stands where there is none
 EARLIEST, LATEST = 631_152_000_000, 4_102_444_800_000  # 1990 and 2100 in ms; seconds taken for ms would be 1970
 
 _ENTITY = re.compile(r"&(?:#\d+|#[xX][0-9a-fA-F]+|\w+);")  # with its semicolon: "H&notebook" holds no entity
 _NAMES = "a|b|br|em|div|font|h[1-6]|i|img|input|li|link|meta|ol|p|script|span|strong|style|su[bp]|t[dhr]|table|u|ul"
-_TAG = re.compile(rf"<!--.*?-->|</?(?:{_NAMES})(?:\s[^<>]*)?/?>|<(?:{_NAMES})\s+[\w-]+=[^<>]*$", re.IGNORECASE)
+_TAG = re.compile(rf"<!--|</?(?:{_NAMES})(?:\s[^<>]*)?/?>|<(?:{_NAMES})\s+[\w-]+=[^<>]*$", re.IGNORECASE)
 _TAG_END = re.compile(r"""["']\s*/?>\s*$""")  # what is left of `<meta content="title" />` when its start was cut
-_SCRIPT = re.compile(r"getTime\(|\bfunction\s*\(|\bvar\s+\w+\s*=|\b(?:document|window)\.\w+\s*[(=]|\{[^}]*:[^}]*;")
+_SCRIPT = re.compile(r"getTime\(|\bfunction\s*\(|\bvar\s+\w+\s*=|\b(?:document|window)\.\w+\s*[(=]")
 _PRICE = re.compile(r"\$?\s*(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)")
 
 
@@ -75,6 +75,8 @@ class AmazonReport:
 
     reviews_read: int = 0
     items_read: int = 0
+    review_lines_empty: int = 0  # blank lines, and lines of a bulk format
+    item_lines_empty: int = 0  # likewise
     repeated_items: int = 0  # a later row for a known item: dropped
     titles_with_entities: int = 0  # `&Uuml;` became `Ü`
     titles_with_tags: int = 0  # HTML tags taken out
@@ -110,12 +112,14 @@ class AmazonReport:
         account = Account("amazon2023")
         skips = {
             "reviews": {
+                "line without a document": self.review_lines_empty,
                 "its item was dropped": self.reviews_of_dropped_items,
                 "its item is not in the meta file": self.reviews_of_unknown_items,
                 "the same shopper reviewed the item before": self.repeated_reviews,
                 "no word of its item makes a query": self.requests_without_query,
             },
             "meta": {
+                "line without a document": self.item_lines_empty,
                 "an item of this name came before": self.repeated_items,
                 "script or a page's frame instead of a title": self.titles_dropped_debris,
                 "no title": self.titles_dropped_empty,
@@ -202,27 +206,24 @@ def load_with_report(
 # -- the two files -----------------------------------------------------------------------------
 
 
-def _rows(path: Path, model: type[BaseModel]) -> Iterable:
-    """Rows of a file, checked. Raises `CRSError` naming file and row."""
-    if not path.is_file():
-        raise CRSError(f"{path}: no such file; download Amazon Reviews 2023 and pass the path of one category's file.")
-    n = 0
-    try:
-        for n, row in enumerate(tqdm(read_jsonl_gz(path), desc=path.name, delay=5), 1):
-            yield _validated(model, row, path, n)
-    except CRSError:
-        raise
-    except (ValueError, RecursionError, OSError, zlib.error) as e:  # digits without end, nesting without end, bad disk
-        raise CRSError(f"{path}, row {n + 1}: cannot be read ({e}); mend or drop that row.") from None
+def _rows(account: FileAccount, model: type[BaseModel]) -> Iterable:
+    """Rows of a file, checked; `account` counts them. Raises `CRSError` naming file and row."""
+    if not account.path.is_file():
+        raise CRSError(
+            f"{account.path}: no such file; download Amazon Reviews 2023 and pass the path of one category's file."
+        )
+    for row in rows_of(account):
+        yield _validated(model, row.value, row.path, row.n)
 
 
 def _catalogue(path: Path, report: AmazonReport) -> tuple[dict[str, Item], set[str]]:
     """Usable items by key, in the file's order, and the keys of those dropped for their title."""
     rows: dict[str, _Meta] = {}
-    for row in _rows(path, _Meta):
-        report.items_read += 1
+    account = FileAccount(path)
+    for row in _rows(account, _Meta):
         report.repeated_items += row.parent_asin in rows
         rows.setdefault(row.parent_asin, row)
+    report.items_read, report.item_lines_empty = account.read, account.skipped.total()
     titles = {key: clean(row.title or "") for key, row in rows.items()}
     broken = Counter(_squeeze(text) for text, done in titles.values() if "tail" in done)
     file_name = re.sub(r"^meta_|\.jsonl.*$", "", path.name)
@@ -245,7 +246,7 @@ def _catalogue(path: Path, report: AmazonReport) -> tuple[dict[str, Item], set[s
         report.titles_with_tags += "tags" in done
         report.titles_repaired += "tail" in done
         price = _price(row.price)
-        given = row.price not in (None, "")
+        given = str(row.price).strip().lower() not in NO_PRICE
         report.prices_missing += not given
         report.prices_unreadable += given and price is None
         categories = [text for text, _ in map(clean, row.categories or []) if text]
@@ -259,19 +260,52 @@ def clean(text: str) -> tuple[str, set[str]]:
     """A title as a reader would write it, and what was met: "entities", "tags", the "tail" of a tag, "script"."""
     done: set[str] = set()
     for _ in range(3):  # `&amp;reg;` was escaped twice
-        plain = _ENTITY.sub(lambda m: html.unescape(m[0]), text)
+        plain = _ENTITY.sub(_sign, text)
         if plain == text:
             break
         done.add("entities")
         text = plain
-    if _SCRIPT.search(text):
+    if _SCRIPT.search(text) or any(map(_is_rule, text.split("}"))):
         done.add("script")
-    for pattern, what in ((_TAG, "tags"), (_TAG_END, "tail")):
-        if pattern.search(text):
+    for without, what in ((_without_tags, "tags"), (lambda t: _TAG_END.sub(" ", t), "tail")):
+        if (plain := without(text)) != text:
             done.add(what)
-            text = pattern.sub(" ", text)
+            text = plain
     text = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn") else c for c in text)
     return " ".join(text.split()), done
+
+
+def _sign(entity: re.Match) -> str:
+    return html.unescape(entity[0]) if len(entity[0]) < 40 else entity[0]  # the longest name has 33 signs
+
+
+def _is_rule(block: str) -> bool:
+    """A brace, then a colon, then a semicolon: a line of a style sheet or of a script."""
+    begin = block.find("{")
+    colon = block.find(":", begin) if begin >= 0 else -1
+    return colon >= 0 and block.find(";", colon) >= 0
+
+
+def _without_tags(text: str) -> str:
+    """A blank for every tag, and for every comment that ends on its line. In linear time, whatever the text."""
+    kept, done, at, close, line = [], 0, 0, 0, 0
+    while m := _TAG.search(text, at):
+        at = m.end()
+        if m[0] == "<!--":
+            close = close if close >= at else _find(text, "-->", at)
+            line = line if line >= at else _find(text, "\n", at)
+            if close >= line:
+                continue
+            at = close + 3
+        kept += [text[done : m.start()], " "]
+        done = at
+    return "".join([*kept, text[done:]])
+
+
+def _find(text: str, what: str, at: int) -> int:
+    """Where it stands next; behind the text if nowhere."""
+    found = text.find(what, at)
+    return found if found >= 0 else len(text) + (what == "-->")
 
 
 def _squeeze(text: str) -> str:
@@ -288,14 +322,15 @@ def _price(raw: float | str | None) -> float | None:
 def _events(path: Path, catalogue: dict, dropped: set[str], report: AmazonReport) -> list[tuple[int, str, str]]:
     """(seconds, user key, item key) in time order, ties in the file's order, each user and item once."""
     events: list[tuple[int, str, str]] = []
-    for row in _rows(path, _Review):
-        report.reviews_read += 1
+    account = FileAccount(path)
+    for row in _rows(account, _Review):
         if row.parent_asin in catalogue:
             events.append((int(row.timestamp // 1000), row.user_id, row.parent_asin))
         elif row.parent_asin in dropped:
             report.reviews_of_dropped_items += 1
         else:
             report.reviews_of_unknown_items += 1
+    report.reviews_read, report.review_lines_empty = account.read, account.skipped.total()
     events.sort(key=lambda event: event[0])
     first: dict[tuple[str, str], tuple[int, str, str]] = {}
     for event in events:

@@ -6,10 +6,12 @@ so nothing here or later can say how good the best possible ranking is: "no trut
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import islice
 
+import numpy as np
 from tqdm import tqdm
 
 from crs_lite.adapters.synthetic import words
@@ -30,8 +32,8 @@ WORD = {
 }
 
 
-def check(log: SearchLog, sessions: Sequence[int | None] = ()) -> dict:
-    """The measures by name; `sessions` of the requests where a reader knows them.
+def check(log: SearchLog, sessions: Sequence[int] = ()) -> dict:
+    """The measures by name; `sessions`: a number for each request where a reader knows it, -1 where not.
 
     Raises `CRSError` when a split is empty, because then nothing can be trained, chosen or measured.
     """
@@ -43,36 +45,51 @@ def check(log: SearchLog, sessions: Sequence[int | None] = ()) -> dict:
             f"log {log.name!r}: no request is left for {' and '.join(empty)} ({counts}; {times} different times); "
             "give a log of more searches, over a longer time."
         )
-    known = any(s is not None for s in sessions)
-    number = list(sessions) if known else _sittings(log)
+    known = any(s >= 0 for s in sessions)
+    number = sessions if known else _sittings(log)
     test = splits["test"]
-    flags = _flags(log, test, number)
-    begun: dict[int, str] = {}
-    across = {s for r in log.requests if (s := number[r.id]) is not None and begun.setdefault(s, r.split) != r.split}
+    trained: set[int] = set()
+    about, inside = {}, []
+    for name, of in splits.items():
+        about[name], met = _about(of, number, trained if name == "train" else set())
+        inside.append(met)
+    met, times = np.unique(np.concatenate(inside), return_counts=True)
+    flags = _flags(log, test, number, trained)
     return {
         "truth": "no truth",
-        "splits": {name: _about(of) for name, of in splits.items()},
+        "splits": about,
         "sessions": "as logged" if known else f"ours: searches at most {SITTING // 60} minutes apart",
-        "sessions_across_splits": len(across),
+        "sessions_across_splits": int(((times > 1) & (met >= 0)).sum()),
         "test": {name: sum(found) / len(test) for name, found in flags.items()},
     }
 
 
-def _about(requests: list[SearchRequest]) -> dict:
+def _about(requests: Sequence[SearchRequest], number: Sequence[int], clicked: set[int]) -> tuple[dict, np.ndarray]:
+    """Counts of a split, and the numbers of its sessions; adds its clicked items to `clicked`. In one pass, since a
+    large log makes its requests anew each time."""
+    shoppers, targets, skipped, stronger = set(), set(), 0, 0
+    sessions = array("q")
+    for r in requests:
+        shoppers.add(r.user)
+        targets.add(r.target)
+        clicked.update(r.clicked)
+        skipped += bool(r.skipped)
+        stronger += any(x > 1 for x in r.strength)
+        sessions.append(number[r.id])
     return {
         "requests": len(requests),
-        "shoppers": len({r.user for r in requests}),
-        "targets": len({r.target for r in requests}),
-        "with_skipped": sum(bool(r.skipped) for r in requests),
-        "stronger_than_a_click": sum(any(x > 1 for x in r.strength) for r in requests),
+        "shoppers": len(shoppers),
+        "targets": len(targets),
+        "with_skipped": skipped,
+        "stronger_than_a_click": stronger,
         "from": requests[0].time,
         "to": requests[-1].time,
-    }
+    }, np.unique(sessions)
 
 
-def _sittings(log: SearchLog) -> list[int]:
+def _sittings(log: SearchLog) -> array:
     last: dict[int, tuple[int, int]] = {}  # user -> (time, sitting)
-    out = []
+    out = array("q")
     for r in log.requests:
         time, sitting = last.get(r.user, (-(10**12), -1))
         sitting = sitting if r.time - time <= SITTING else len(out)
@@ -81,8 +98,9 @@ def _sittings(log: SearchLog) -> list[int]:
     return out
 
 
-def _flags(log: SearchLog, test: list[SearchRequest], session: list[int | None]) -> dict[str, list[bool]]:
-    trained = {item for r in log.split("train") for item in r.clicked}
+def _flags(
+    log: SearchLog, test: Sequence[SearchRequest], session: Sequence[int], trained: set[int]
+) -> dict[str, list[bool]]:
     texts = [frozenset(words(f"{item.title} {item.brand or ''}")) for item in log.items]
     having: dict[str, list[int]] = defaultdict(list)  # word -> items, for words of the test queries alone
     asked = {word for r in test for word in words(r.query)}
@@ -99,7 +117,6 @@ def _flags(log: SearchLog, test: list[SearchRequest], session: list[int | None])
     before: set[tuple] = set()
     clicked: set[tuple[int, int]] = set()
     moments = Counter((r.user, r.time) for r in test)
-    moments.update((r.user, r.time) for r in log.requests if r.split != "test" and (r.user, r.time) in moments)
     out: dict[str, list[bool]] = {name: [] for name in WORD}
     for r in tqdm(log.requests, desc="checks", delay=5):
         if r.split == "test":
@@ -111,14 +128,16 @@ def _flags(log: SearchLog, test: list[SearchRequest], session: list[int | None])
             out["all_words_in_title"].append(inside)
             out["names_target"].append(inside and holders[r.query] == 1)
             out["types_key"].append(r.query.casefold() == log.items[r.target].key.casefold())
-            out["repeats_in_session"].append(session[r.id] is not None and here(r) in before)
+            out["repeats_in_session"].append(session[r.id] >= 0 and here(r) in before)
             out["target_in_history"].append((r.user, r.target) in clicked)
             out["never_clicked_in_train"].append(r.target not in trained)
             out["cold_shoppers"].append(log.n_past(r) <= 2)
-            out["same_moment"].append(moments[r.user, r.time] > 1)
             out["untimed"].append(not r.timed)
+        elif (r.user, r.time) in moments:
+            moments[r.user, r.time] += 1
         before.update({here(r)} & asked_for[0])
         clicked.update(asked_for[1].intersection((r.user, item) for item in r.clicked))
+    out["same_moment"] = [moments[r.user, r.time] > 1 for r in test]
     return out
 
 

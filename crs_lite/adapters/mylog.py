@@ -7,6 +7,7 @@ is one search with what was shown and clicked. Made for this project, so there i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from crs_lite.adapters import rows, values
@@ -35,16 +36,21 @@ FIELDS = {
 READ = tuple(", ".join(FIELDS["searches"]).split(", "))
 
 
-def read(items: Path, searches: Path, users: Path | None = None) -> Read:
-    """The log of these files. Raises `CRSError` naming file, row, field and remedy."""
+def read(items: Path, searches: Path, users: Path | None = None, many: int | None = None) -> Read:
+    """The log of these files; `many`: see `assemble`. Raises `CRSError` naming file, row, field and remedy."""
     account = Account("mylog")
     shelf = stock(account, Path(items))
     known = profiles(account.of("users", users)) if users else {}
     file = account.of("searches", searches)
-    found = [search for row in rows.read(file) if (search := _search(row, file, shelf))]
-    if users:
-        account.note("the shopper is not in the users file: no profile", sum(s.user not in known for s in found))
-    return assemble(account, shelf.items, found, lambda search, reason: file.drop(reason), known)
+
+    def found() -> Iterator[Search]:
+        for row in rows.read(file):
+            if search := _search(row, file, shelf):
+                if users and search.user not in known:
+                    account.note("the shopper is not in the users file: no profile")
+                yield search
+
+    return assemble(account, shelf.items, found(), lambda search, reason: file.drop(reason), known, many)
 
 
 def _search(row: Row, file: FileAccount, shelf: Shelf) -> Search | None:

@@ -17,6 +17,7 @@ from crs_lite.errors import CRSError
 from crs_lite.logs import Item
 
 ATTRIBUTE = "attribute_"
+ITEM = set(Item.model_fields)  # one for all: see `columns.FIELDS`
 ITEM_FIELDS = {
     "item_id": "the shop's name of the item, as searches name it (in a bulk export, `_id` will do)",
     "title": "what a shopper reads; an item without one is left out",
@@ -91,7 +92,7 @@ def fill(file: FileAccount, found: Iterator[tuple[Row, str, dict]], wanted: Cont
             file.skip("no title")
         else:
             ids[name] = len(items)
-            items.append(Item.model_construct(id=len(items), key=name, **fields))
+            items.append(Item.model_construct(id=len(items), key=name, **fields, _fields_set=ITEM))
             file.kept += 1
     if not items:
         why = ", ".join(f"{n} {reason}" for reason, n in file.skipped.items())

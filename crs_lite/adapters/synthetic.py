@@ -19,6 +19,8 @@ _NOISE = frozenset(
     "pieces qty quantity size thick thickness width wide yard yards yd yds".split()
 )
 
+MOST_WORDS = 200  # of a title, for queries: pairs of them are counted
+
 
 def words(text: str) -> list[str]:
     """Distinct lower-case words of a text in order of appearance."""
@@ -39,7 +41,7 @@ def with_topics(items: list[Item], least: int, share: float) -> list[Item]:
     df = Counter(w for title in titles for w in title)
     out = []
     for item, title in zip(items, titles, strict=True):
-        brand = words(item.brand or "")
+        brand = set(words(item.brand or ""))
         fit = [w for w in title if least <= df[w] <= share * len(items) and w not in brand]
         topic = {"topic": min(fit, key=lambda w: (df[w], w))} if fit else {}
         out.append(item.model_copy(update={"attributes": topic}))
@@ -53,7 +55,7 @@ class Queries:
         self.seed = seed
         texts = [telling(f"{item.title} {item.brand or ''}") for item in items]
         self.df = Counter(w for text in texts for w in text)
-        self.common = [[w for w in text if self.df[w] >= min_matches] for text in texts]
+        self.common = [[w for w in text if self.df[w] >= min_matches][:MOST_WORDS] for text in texts]
         together = Counter(pair for text in self.common for pair in combinations(sorted(text), 2))
         self.pairs = [
             [pair for pair in combinations(text, 2) if together[tuple(sorted(pair))] >= min_matches]

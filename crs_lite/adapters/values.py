@@ -102,6 +102,8 @@ def _several(row: Row, field: str) -> list | tuple:
 
 
 def _key(row: Row, field: str, value: Any) -> str:
+    if type(value) is str and value.isalnum():  # nearly all names are like this, and this is a hot spot
+        return value
     if isinstance(value, float) and value.is_integer():  # a table with gaps has floats for numbers
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, str | int):

@@ -233,7 +233,9 @@ def reinforce(
     keeper: Keeper | None = None,
 ) -> list[dict[str, float]]:
     """Phase two: the bridge learns in place, the model stays. Returns reward, its spread and gradient norm a step.
-    `keeper`: as in `supervise`."""
+    `keeper`: as in `supervise`. Raises `CRSError` when there is no request to learn from."""
+    if not requests:
+        raise CRSError("LatentR3 has no request to learn from; its train split is empty.")
     rng = np.random.default_rng(seed)
     generator = torch.Generator(model.device).manual_seed(seed)
     sid = torch.as_tensor(codec.sid_ids, device=model.device)

@@ -214,6 +214,19 @@ def two_teachers(doubt: np.ndarray, curves: dict[str, np.ndarray]) -> plt.Figure
     return fig
 
 
+def memory_of_a_trie(items: np.ndarray, megabytes: dict[str, np.ndarray], built: dict[int, float]) -> plt.Figure:
+    """Memory over the size of the catalogue: a line for each size of codebook, and `built` tries as dots."""
+    fig, ax = _panels(1, 6.0, 3.0)
+    for (name, y), colour, style in zip(megabytes.items(), ("blue", "orange"), ("-", "--"), strict=False):
+        ax.plot(items, y, style, color=COLOURS[colour], label=name, lw=2)
+    ax.plot(list(built), list(built.values()), "o", color="black", label="built here")
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_xlabel("items")
+    ax.set_ylabel("megabytes")
+    ax.legend(frameon=False, fontsize=8)
+
+
 # -- chapter 12 -----------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""Two small things to play with, for chapters 3 and 4: they run in the page, without a server or a network.
+"""Small things to play with, for chapters 3, 4 and 7: they run in the page, without a server or a network.
 
 Each is a fragment of HTML with its own style and script (`scripts/`), so a notebook shows it as a page does. All of
 their numbers come from the caller, so what stands in the text, in the code and in the toy is the same."""
@@ -13,6 +13,7 @@ from crs_lite.errors import CRSError
 
 SCRIPTS = Path(__file__).with_name("scripts")
 Plane = list[list[tuple[int, int]]]  # layers of centres
+HIGHEST_REWARD = 1.3  # a hit, and full marks for form
 Tree = dict[str, tuple[float, dict[str, tuple[float, str]]]]  # first token -> p, second token -> p, item
 
 
@@ -71,6 +72,30 @@ dashed ones are dropped; the table says the same in words"></svg>
     return _toy("trie", body, {"tree": data})
 
 
+def group(rewards: list[float], eps: float, settings: dict[str, list[float]]) -> str:
+    """A slider for each reward of a group, and the advantages that follow. `settings`: what a button says -> the
+    rewards it sets. Raises `CRSError` for a group of one, and for a setting of another size or out of the sliders'
+    reach."""
+    for name, of in {"the start": rewards, **settings}.items():
+        if len(of) != len(rewards) or len(of) < 2 or not all(0 <= r <= HIGHEST_REWARD for r in of):
+            raise CRSError(f"{name}: {of}; give {max(2, len(rewards))} rewards between 0 and {HIGHEST_REWARD}.")
+    sliders = "".join(
+        f'<label>o{n} <input type="range" min="0" max="{HIGHEST_REWARD}" step="0.05" data-is="o{n}" '
+        f'aria-label="reward of try {n}"><output></output></label>'
+        for n in range(1, len(rewards) + 1)
+    )
+    buttons = "".join(f'<button type="button" data-setting="{escape(s)}">{escape(s)}</button>' for s in settings)
+    body = f"""<div class="crs-columns"><div>
+<fieldset><legend>Rewards</legend>{sliders}</fieldset>
+<label><input type="checkbox" data-is="divide" checked> divide by the spread</label>
+<div class="crs-row">{buttons}<button type="button" data-is="reset">Back to the start</button></div></div><div>
+<p class="crs-says" data-is="says" aria-live="polite"></p>
+<svg data-is="drawing" viewBox="0 0 300 {24 * len(rewards) + 4}" role="img" aria-label="The advantages as bars from a
+line at zero, to the right where a try is pushed up; the table says the same in numbers"></svg>
+{_table("Advantages", ("try", "reward", "less the mean", "advantage"), "group")}</div></div>"""
+    return _toy("group", body, {"rewards": rewards, "eps": eps, "settings": settings})
+
+
 def _slider(label: str, first: str, second: str | None = None) -> str:
     to = f' data-second="{second}"' if second else ""
     slider = f'<input type="range" min="0" max="1" step="0.05" data-first="{first}"{to} aria-label="{label}">'
@@ -82,11 +107,13 @@ def _table(caption: str, head: tuple[str, ...], name: str) -> str:
     return f'<table><caption>{caption}</caption><thead><tr>{cells}</tr></thead><tbody data-is="{name}"></tbody></table>'
 
 
-def _toy(name: str, body: str, data: dict) -> str:
+WITHOUT = "This needs JavaScript. The worked example above is its first setting."
+
+
+def _toy(name: str, body: str, data: dict, without: str = WITHOUT) -> str:
     """The fragment: style, body, script. The script finds the body as what stands before it."""
     style, script = ((SCRIPTS / f).read_text(encoding="utf-8") for f in ("toys.css", f"{name}.js"))
     numbers = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
-    without = "This needs JavaScript. The worked example above is its first setting."
     return (
         f'<div class="crs-toy" data-toy="{escape(name)}">{body}<noscript>{without}</noscript></div>'
         f"<style>{style}</style><script>(\n{script})((document.currentScript?.parentElement ?? document)"

@@ -77,8 +77,10 @@ def build(profile: Profile, texts: Iterable[str], sid_tokens: list[str], seed: i
             tokenizer.pad_token = tokenizer.pad_token or spare
             tokenizer.bos_token = tokenizer.bos_token or spare
     add_control_tokens(tokenizer, sid_tokens)
-    # mean_resizing would fit a Gaussian to the old rows, which for a fresh random model is work for nothing
-    model.resize_token_embeddings(len(tokenizer), mean_resizing=profile.backbone != "tiny")
+    # A pretrained vocabulary may be padded: no row that is there is cut. mean_resizing would fit a Gaussian to the old
+    # rows, which for a fresh random model is work for nothing.
+    rows = max(len(tokenizer), model.get_input_embeddings().num_embeddings)
+    model.resize_token_embeddings(rows, mean_resizing=profile.backbone != "tiny")
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     return model, tokenizer
@@ -110,18 +112,19 @@ def tiny_model(profile: Profile, vocab: int) -> PreTrainedModel:
 def adapt(model: PreTrainedModel, rank: int):
     """The model to train: itself for rank 0, else low-rank adapters on its linear layers, and the whole embedding.
 
-    New ID rows are random, so the embedding must learn; it is tied to the output head and must stay so: without
-    `ensure_weight_tying` the head would keep the old rows. Every stage merges its adapters (`merged`) and the next
-    begins with fresh ones, so a checkpoint is always a plain model, and the KL reference simply the one it started
-    from."""
+    New ID rows are random, so the embedding must learn, and the output head too: where the two are tied they stay so
+    (without `ensure_weight_tying` the head would keep the old rows), else both learn. Every stage merges its adapters
+    (`merged`) and the next begins with fresh ones, so a checkpoint is always a plain model, and the KL reference simply
+    the one it started from."""
     if rank == 0:
         return model
+    tied = model.get_input_embeddings().weight is model.get_output_embeddings().weight
     config = LoraConfig(
         r=rank,
         lora_alpha=2 * rank,
         target_modules="all-linear",
-        modules_to_save=["embed_tokens"],
-        ensure_weight_tying=True,
+        modules_to_save=["embed_tokens"] if tied else ["embed_tokens", "lm_head"],
+        ensure_weight_tying=tied,
         task_type="CAUSAL_LM",
     )
     return get_peft_model(model, config)

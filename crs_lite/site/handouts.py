@@ -26,16 +26,21 @@ import sys
 KEEP_ON_DRIVE = False  # True: what is trained survives a disconnect, on your Google Drive
 
 if "google.colab" in sys.modules and not os.path.exists("../crs_lite"):  # not here yet
+    import shutil
     import subprocess
 
     from google.colab import drive
 
+    def call(command):  # stops here when it fails; run the cell again, and it goes on
+        subprocess.run(command.split(), check=True)
+
     if not os.path.exists("{name}"):
-        for command in (
-            "git clone -q --depth 1 --branch {tag} {url} {name}",
-            "pip install -q -r {name}/book/colab/requirements.txt",
-        ):
-            subprocess.run(command.split(), check=True)  # stops here when it fails
+        shutil.rmtree("half", ignore_errors=True)
+        call("git clone -q --depth 1 --branch {tag} {url} half")
+        os.rename("half", "{name}")
+    # What is pinned is compared with its sha256; what else it needs comes with the second.
+    call("pip install -q --no-deps --require-hashes -r {name}/book/colab/hashes.txt")
+    call("pip install -q -r {name}/book/colab/requirements.txt")
     sys.path.insert(0, os.path.abspath("{name}"))
     if KEEP_ON_DRIVE:
         drive.mount(os.path.abspath("drive"))

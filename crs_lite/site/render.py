@@ -6,6 +6,7 @@ import copy
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -62,7 +63,10 @@ def render(root: Path, out: Path, executed: dict[str, Path] | None = None) -> Pa
     for old in (src, html, out / "_build"):
         shutil.rmtree(old, ignore_errors=True)
     shutil.copytree(root / "book", src / "book", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
-    shutil.copy2(root / "_toc.yml", src)
+    for folder, _, files in os.walk(src):  # the sources may be read-only; a copy must be ours to write and to delete
+        for path in (folder, *(os.path.join(folder, name) for name in files)):
+            os.chmod(path, os.stat(path).st_mode | stat.S_IWUSR)
+    shutil.copyfile(root / "_toc.yml", src / "_toc.yml")
     _add_address(root, src)
     for chapter, path in (executed or {}).items():
         nbformat.write(with_banner(nbformat.read(path, as_version=4)), src / f"{chapter}.ipynb")

@@ -14,11 +14,27 @@ from crs_lite.study.recorded import Row, Rows, values
 
 SEEDS = 5  # fewer make no verdict
 NOT_RUN = "not run"
+BIAS = "self-evolution removes the teacher's prior and capacity bias"
+FAULTS = "reasoning can repeat or contradict itself"
+
+Seeds = dict[int, Row]  # the rows of one system
+
+
+class Effect(str):
+    """`label +0.020 [+0.001, +0.036]`: a paired difference in words that still knows its numbers."""
+
+    label: str
+    difference: Difference
+
+    def __new__(cls, label: str, d: Difference) -> Effect:
+        self = super().__new__(cls, f"{label} {d.mean:+.3f} [{d.low:+.3f}, {d.high:+.3f}]")
+        self.label, self.difference = label, d
+        return self
 
 
 @dataclass
 class Entry:
-    """One line of the ledger. `effects`: what was compared -> the paired difference (or a description)."""
+    """One line of the ledger. `effects`: an `Effect` for every paired difference, or a description."""
 
     id: str
     claim: str
@@ -67,9 +83,54 @@ def judge(main: Difference, others: Sequence[Difference], sign: int = 1) -> str:
     return "reproduced" if shown(main) else "partly" if any(map(shown, others)) else "not reproduced"
 
 
-def text(label: str, d: Difference) -> str:
-    """`label +0.020 [+0.001, +0.036]`."""
-    return f"{label} {d.mean:+.3f} [{d.low:+.3f}, {d.high:+.3f}]"
+def compared(
+    entry: Entry, label: str, a: Sequence[Seeds], b: Sequence[Seeds], metrics: Sequence[str], sign: int = 1, cold=False
+) -> str | None:
+    """Add the differences a - b in these metrics to an entry; the first is the claim's own. -> the verdict, None
+    without common seeds. Several runs of a system at one start stand side by side in `a` or `b`."""
+    found = [difference(a, b, metric, cold) for metric in metrics]
+    if found[0] is None:
+        return None
+    entry.effects += [Effect(f"{label} {metric}".strip(), d) for metric, (d, _) in zip(metrics, found, strict=True)]
+    entry.seeds = min(entry.seeds or found[0][1], found[0][1])
+    entry.about = entry.about or next(iter(a[0].values()))
+    return judge(found[0][0], [d for d, _ in found[1:]], sign)
+
+
+def planted_biases(entry: Entry, start: Seeds, end: Seeds) -> str | None:
+    """Add what changes, from `start` to `end`, in the two biases that were planted in the teacher. -> the verdict on
+    both having fallen, None without common seeds."""
+    seeds = sorted(set(start) & set(end))
+    if not seeds:
+        return None
+
+    def share(row: Row, key: str) -> float:
+        planted = row["audit"]["planted"]
+        return planted[key] / max(planted["claims"], 1)
+
+    fell = []
+    for label, key in (("claims that repeat the prior", "prior"), ("claims nothing supports", "unsupported")):
+        change = hierarchical([np.array([share(end[s], key) - share(start[s], key)]) for s in seeds])
+        before = np.mean([share(start[s], key) for s in seeds])
+        entry.effects.append(Effect(f"{label}: {before:.3f} at the start, change", change))
+        fell.append(change.high < 0)
+    entry.seeds, entry.about = len(seeds), start[seeds[0]]
+    return "reproduced" if all(fell) else "partly" if any(fell) else "not reproduced"
+
+
+def faults_of_reasoning(entry: Entry, stages: dict[str, Seeds]) -> str | None:
+    """Add how often, at each stage, texts repeat or contradict themselves, or their context. -> reproduced where one
+    share reaches a hundredth, None where a stage has no rows."""
+    if not all(stages.values()):
+        return None
+    kinds = {"repeats": "repeated", "contradicts itself": "contradicts_itself", "its context": "contradicts_context"}
+    worst = 0.0
+    for name, of in stages.items():
+        shares = {label: float(np.mean([r["audit"][key] for r in of.values()])) for label, key in kinds.items()}
+        worst = max(worst, *shares.values())
+        entry.effects.append(f"{name}: " + ", ".join(f"{label} {share:.3f}" for label, share in shares.items()))
+    entry.seeds, entry.about = min(map(len, stages.values())), next(iter(next(iter(stages.values())).values()))
+    return "reproduced" if worst >= 0.01 else "not reproduced"
 
 
 def commands(e: dict[str, Rows], *names: str) -> list[str]:

@@ -3,11 +3,14 @@ paper's digest). Nothing else is trained: no contexts, no queries, no reasoning.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from crs_lite import sft
 from crs_lite.baselines.rqvae import RQVAE
 from crs_lite.context import item_context
+from crs_lite.files import read_json, write_json
 from crs_lite.logs import SearchLog
 from crs_lite.model import backbones
 from crs_lite.profiles import Profile
@@ -15,6 +18,7 @@ from crs_lite.ranker import roundtrip
 from crs_lite.sid import SemanticIDs, random_ids
 from crs_lite.sid.report import report
 from crs_lite.tasks import Codec, item_to_sid, sid_to_item
+from crs_lite.unfinished import Keeper, fit
 
 KINDS = ("kmeans", "rqvae", "random")
 
@@ -26,8 +30,11 @@ def ids_of(kind: str, x: np.ndarray, sizes: tuple[int, int, int], seed: int) -> 
     return SemanticIDs.build(x, sizes, seed, quantiser=RQVAE(sizes, seed) if kind == "rqvae" else None)
 
 
-def converge(log: SearchLog, x: np.ndarray, kind: str, profile: Profile, seed: int) -> dict:
-    """Train a fresh model on both directions and try it eight times on the way.
+def converge(
+    log: SearchLog, x: np.ndarray, kind: str, profile: Profile, seed: int, unfinished: Path | None = None
+) -> dict:
+    """Train a fresh model on both directions and try it eight times on the way. `unfinished`: a folder in which a
+    killed training finds its own state, the curve so far included.
 
     -> `report` of the IDs, `curve` of (epochs, share of items whose ID comes first, share of titles exactly right) on
     an evenly spread quarter of the items, and `final`, the same two on `check_items` of them.
@@ -37,13 +44,17 @@ def converge(log: SearchLog, x: np.ndarray, kind: str, profile: Profile, seed: i
     model, tokenizer = backbones.build(profile, texts, sids.tokens(), seed)
     model = model.to(backbones.accelerator())
     codec = Codec(log, sids, tokenizer)
-    curve: list[tuple[int, float, float]] = []
+    kept = unfinished / "curve.json" if unfinished else None
+    before = read_json(kept, list[tuple[int, float, float]], "delete it.") if kept and kept.exists() else []
+    curve = {epoch: rest for epoch, *rest in before}
     every = max(1, profile.mapping_epochs // 8)
 
     def look(epoch: int) -> None:
         if epoch % every == 0:
             found = roundtrip(model, codec, max(1, min(profile.check_items, len(log.items)) // 4))
-            curve.append((epoch, found["item_to_sid_hr1"], found["sid_to_title_exact"]))
+            curve[epoch] = [found["item_to_sid_hr1"], found["sid_to_title_exact"]]
+            if kept:
+                write_json(kept, [(epoch, *tried) for epoch, tried in curve.items()])
 
     sft.train(
         model,
@@ -55,5 +66,7 @@ def converge(log: SearchLog, x: np.ndarray, kind: str, profile: Profile, seed: i
         seed=seed,
         dtype=profile.dtype,
         on_epoch=look,
+        **({"fit": lambda trainer: fit(trainer, Keeper(unfinished))} if unfinished else {}),
     )
-    return {"report": report(x, sids), "curve": curve, "final": roundtrip(model, codec, profile.check_items)}
+    points = [(epoch, *tried) for epoch, tried in sorted(curve.items())]
+    return {"report": report(x, sids), "curve": points, "final": roundtrip(model, codec, profile.check_items)}

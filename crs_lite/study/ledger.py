@@ -10,7 +10,21 @@ from pathlib import Path
 
 import numpy as np
 
-from crs_lite.study.comparison import NOT_RUN, SEEDS, Entry, commands, difference, enough, hierarchical, judge, text
+from crs_lite.study.comparison import (
+    BIAS,
+    FAULTS,
+    NOT_RUN,
+    SEEDS,
+    Effect,
+    Entry,
+    commands,
+    compared,
+    difference,
+    enough,
+    faults_of_reasoning,
+    judge,
+    planted_biases,
+)
 from crs_lite.study.losses import goal
 from crs_lite.study.recorded import Row, Rows, gather, values
 
@@ -26,20 +40,6 @@ ABLATION = {
 
 
 # -- the claims -----------------------------------------------------------------------------------
-
-
-def _compared(
-    entry: Entry, a: Sequence[dict], b: Sequence[dict], metrics: Sequence[str], label: str = "", cold=False
-) -> str | None:
-    """Fill an entry with the differences a - b; the first metric is the claim's own. -> its verdict, None without
-    rows."""
-    found = [difference(a, b, metric, cold) for metric in metrics]
-    if any(f is None for f in found):
-        return None
-    (main, n), *others = found
-    entry.effects += [text(f"{label}{metric}", d) for metric, (d, _) in zip(metrics, found, strict=True)]
-    entry.seeds, entry.about = n, next(iter(a[0].values()))
-    return judge(main, [d for d, _ in others])
 
 
 def best_baseline(main: Rows) -> str | None:
@@ -61,7 +61,7 @@ def c1(e: dict[str, Rows]) -> Entry:
     crs = e["loop"].get("rgrpo-round1-sft")
     if not best or not crs or best not in e["main"]:
         return entry
-    verdict = _compared(entry, [crs], [e["main"][best]], ("HR@1", "NDCG@10", "utility"), f"over {best}: ")
+    verdict = compared(entry, f"over {best}:", [crs], [e["main"][best]], ("HR@1", "NDCG@10", "utility"))
     entry.commands = commands(e, "main", "loop")
     return enough(entry, verdict)
 
@@ -78,7 +78,7 @@ def c2(e: dict[str, Rows], cold: bool = False) -> Entry:
         return entry
     metrics = ("NDCG@10", "utility") if cold else ("NDCG@10", "HR@1", "utility")
     entry.commands = commands(e, "arms", "loop")
-    return enough(entry, _compared(entry, [a], [b], metrics, cold=cold))
+    return enough(entry, compared(entry, "", [a], [b], metrics, cold=cold))
 
 
 def c3(e: dict[str, Rows]) -> Entry:
@@ -89,11 +89,11 @@ def c3(e: dict[str, Rows]) -> Entry:
     def runs(arm: str) -> list[dict]:
         return [found for s in (0, 1) if (found := e["arms"].get(f"{arm}-{s}"))] or [{}]
 
-    first = _compared(entry, runs("rgrpo"), runs("grpo"), metrics, "round 1: ")
+    first = compared(entry, "round 1:", runs("rgrpo"), runs("grpo"), metrics)
     seeds = entry.seeds
     a, b = (e["loop"].get(f"{arm}-round1-rl", {}) for arm in ("rgrpo", "grpo"))
     later = Entry(entry.id, entry.claim)
-    second = _compared(later, [a], [b], metrics, "round 2: ")
+    second = compared(later, "round 2:", [a], [b], metrics)
     entry.commands = commands(e, "arms")
     if seeds >= SEEDS > later.seeds:  # too few for a verdict: the first iteration is judged alone
         entry.effects.append(f"round 2 {NOT_RUN}" + (f": {later.seeds} of {SEEDS} seeds so far" if second else ""))
@@ -128,7 +128,7 @@ def c4(e: dict[str, Rows]) -> Entry:
         if found is None:
             return Entry(entry.id, entry.claim)
         d, n = found
-        entry.effects.append(text(label + "NDCG@10", d))
+        entry.effects.append(Effect(label + "NDCG@10", d))
         entry.seeds, entry.about = n, next(iter(a.values()))
         shown.append(judge(d, (), sign) == "reproduced")
     entry.commands = commands(e, "arms", "loop")
@@ -161,49 +161,16 @@ def c7(e: dict[str, Rows]) -> Entry:
 
 def b1(e: dict[str, Rows]) -> Entry:
     """What self-evolution changes in the two biases that were planted in the teacher."""
-    entry = Entry("B1", "self-evolution removes the teacher's prior and capacity bias")
+    entry = Entry("B1", BIAS, commands=commands(e, "arms", "loop"))
     start, end = e["arms"].get("distilled") or {}, e["loop"].get("rgrpo-round1-sft") or {}
-    seeds = sorted(set(start) & set(end))
-    if not seeds:
-        return entry
-
-    def share(row: Row, key: str) -> float:
-        planted = row["audit"]["planted"]
-        return planted[key] / max(planted["claims"], 1)
-
-    found = []
-    for label, key in (("claims that repeat the prior", "prior"), ("claims nothing supports", "unsupported")):
-        found.append(hierarchical([np.array([share(end[s], key) - share(start[s], key)]) for s in seeds]))
-        before = np.mean([share(start[s], key) for s in seeds])
-        entry.effects.append(text(f"{label}: {before:.3f} at the start, change", found[-1]))
-    entry.seeds, entry.about, entry.commands = len(seeds), start[seeds[0]], commands(e, "arms", "loop")
-    fell = [d.high < 0 for d in found]
-    return enough(entry, "reproduced" if all(fell) else "partly" if any(fell) else "not reproduced")
+    return enough(entry, planted_biases(entry, start, end))
 
 
 def o1(e: dict[str, Rows]) -> Entry:
     """How often reasoning repeats or contradicts itself, or its context."""
-    entry = Entry("O1", "reasoning can repeat or contradict itself")
-    stages = {
-        "distilled": e["arms"].get("distilled") or {},
-        "after two rounds": e["loop"].get("rgrpo-round1-sft") or {},
-    }
-    if not all(stages.values()):
-        return entry
-    worst = 0.0
-    for name, of in stages.items():
-        shares = {
-            k: np.mean([r["audit"][k] for r in of.values()])
-            for k in ("repeated", "contradicts_itself", "contradicts_context")
-        }
-        worst = max(worst, *shares.values())
-        entry.effects.append(
-            f"{name}: repeats {shares['repeated']:.3f}, contradicts itself {shares['contradicts_itself']:.3f}, "
-            f"its context {shares['contradicts_context']:.3f}"
-        )
-    entry.seeds = min(map(len, stages.values()))
-    entry.about, entry.commands = next(iter(stages["distilled"].values())), commands(e, "arms", "loop")
-    return enough(entry, "reproduced" if worst >= 0.01 else "not reproduced")
+    entry = Entry("O1", FAULTS, commands=commands(e, "arms", "loop"))
+    ends = {"distilled": e["arms"].get("distilled"), "after two rounds": e["loop"].get("rgrpo-round1-sft")}
+    return enough(entry, faults_of_reasoning(entry, ends))
 
 
 def _later(id: str, claim: str, why: str = "") -> Callable[[dict], Entry]:
@@ -253,20 +220,34 @@ def backbone(row: Row) -> str:
     return row["profile"].get("backbone", "tiny")
 
 
+def verdict(entry: Entry) -> str:
+    """The verdict, with the backbone it was taken on."""
+    judged = entry.about and not entry.verdict.startswith(NOT_RUN)
+    return f"{entry.verdict} ({backbone(entry.about)})" if judged else entry.verdict
+
+
 def markdown(entries: Sequence[Entry]) -> str:
-    """The ledger as a table, with where its numbers come from."""
+    """The ledger as one table, as the command prints it, with where its numbers come from."""
     lines = ["| | claim | verdict | effect, 95 % interval | seeds | command |", "|" + " --- |" * 6]
     for x in entries:
-        verdict = f"{x.verdict} ({backbone(x.about)})" if x.about and not x.verdict.startswith(NOT_RUN) else x.verdict
         commands = ", ".join(f"`{c}`" for c in x.commands)
-        lines.append(f"| {x.id} | {x.claim} | {verdict} | {'<br>'.join(x.effects)} | {x.seeds or ''} | {commands} |")
+        effects = "<br>".join(x.effects)
+        lines.append(f"| {x.id} | {x.claim} | {verdict(x)} | {effects} | {x.seeds or ''} | {commands} |")
+    about = provenance(entries)
+    return "\n".join([*lines, "", about] if about else [*lines, ""])
+
+
+def provenance(entries: Sequence[Entry]) -> str:
+    """Log, backbone, profile, requests and machines of the rows."""
     about = next((x.about for x in entries if x.about), None)
-    if about:
-        profile, millions = about["profile"], about["parameters"]["parameters"] / 1e6
-        scratch = f"({profile['layers']} layers, width {profile['hidden']}, from scratch), "
-        machines = next((x.hardware for x in entries if x.hardware), [about["hardware"]])
-        lines += ["", f"Log {about['log']}; backbone {backbone(about)} "
-                  + (scratch if backbone(about) == "tiny" else "")
-                  + f"about {millions:.1f} M weights; profile {profile['name']}; {about['n']:,} test requests; "
-                  + f"made on {' and on '.join(machines)}."]  # fmt: skip
-    return "\n".join(lines) + "\n"
+    if not about:
+        return ""
+    profile, millions = about["profile"], about["parameters"]["parameters"] / 1e6
+    scratch = (
+        f"({profile['layers']} layers, width {profile['hidden']}, from scratch), " if backbone(about) == "tiny" else ""
+    )
+    machines = next((x.hardware for x in entries if x.hardware), [about["hardware"]])
+    return (
+        f"Log {about['log']}; backbone {backbone(about)} {scratch}about {millions:.1f} M weights; "
+        f"profile {profile['name']}; {about['n']:,} test requests; made on {' and on '.join(machines)}.\n"
+    )

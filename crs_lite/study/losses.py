@@ -7,7 +7,7 @@ import numpy as np
 
 from crs_lite.errors import CRSError
 from crs_lite.evaluate import Difference
-from crs_lite.study.comparison import SEEDS, Entry, commands, difference, enough, hierarchical, text
+from crs_lite.study.comparison import SEEDS, Effect, Entry, commands, difference, enough, hierarchical
 from crs_lite.study.experiments.lessons import LESSONS
 from crs_lite.study.recorded import Row, Rows, values
 
@@ -32,18 +32,18 @@ def goal(e: dict[str, Rows]) -> Entry:
     share = hierarchical([x / top.mean() for x in own])
     entry.effects = [
         f"share of the ceiling {share.mean:.2f} [{share.low:.2f}, {share.high:.2f}]",
-        text("lost between ceiling and true reasoning (decoder)", hierarchical([t - top for t in true])),
-        text(
+        Effect("lost between ceiling and true reasoning (decoder)", hierarchical([t - top for t in true])),
+        Effect(
             "between true and own reasoning (reasoner)", hierarchical([o - t for o, t in zip(own, true, strict=True)])
         ),
     ]
     if fixed := e["mend"].get("rgrpo-round1-sft"):
-        entry.effects += [text(f"of it, {label}", d) for label, d in words(fixed)]
+        entry.effects += [Effect(f"of it, {label}", d) for label, d in words(fixed)]
     if first := e["mend"].get("distilled"):
-        entry.effects += [text(f"at the distilled start, {label}", d) for label, d in words(first)[2:]]
+        entry.effects += [Effect(f"at the distilled start, {label}", d) for label, d in words(first)[2:]]
     rewarded = difference([e["arms"].get("rgrpo-0") or {}], [e["arms"].get("form-only-0") or {}], "NDCG@10")
     if rewarded:
-        entry.effects.append(text("what the list's reward gives in round 1 (R-GRPO − form only)", rewarded[0]))
+        entry.effects.append(Effect("what the list's reward gives in round 1 (R-GRPO − form only)", rewarded[0]))
     if noise := e["noise"].get("noise"):
         luck = np.mean([row["arms"]["grpo"]["noise_share"] for row in noise.values()])
         entry.effects.append(f"credit: share of luck in an advantage {luck:.2f} for GRPO, 0 for R-GRPO")
@@ -107,7 +107,7 @@ def against_usual(
     found = difference([pair[0]], [pair[1]], metric)
     if not found:
         return []
-    return [text(label, found[0]) if found[1] >= SEEDS else f"{label}: {found[1]} of {SEEDS} seeds so far"]
+    return [Effect(label, found[0]) if found[1] >= SEEDS else f"{label}: {found[1]} of {SEEDS} seeds so far"]
 
 
 def words(rows: Rows) -> list[tuple[str, Difference]]:

@@ -81,7 +81,7 @@ def markdown(folder: Path) -> str:
     lines += ["", "| | question | answer | difference, 95 % interval | seeds |", "|" + " --- |" * 5]
     for question, (words, *_) in QUESTIONS.items():
         verdict, said, n = answer(of, question)
-        lines.append(f"| {question} | {words} | {verdict} | {'<br>'.join(said)} | {n or ''} |")
+        lines.append(f"| {question} | {words} | {verdict} | {'; '.join(said)} | {n or ''} |")
     return "\n".join(lines) + "\n" + _about([row for seeds in of.values() for row in seeds.values()])
 
 

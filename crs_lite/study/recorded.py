@@ -15,6 +15,7 @@ from typing import Annotated
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from crs_lite.errors import CRSError
@@ -24,8 +25,9 @@ from crs_lite.paths import ROOT
 
 SCHEMA = 2
 LISTS = "lists"
+LISTING = "rows.json"  # in a folder of rows: the names of all, so that one that is gone is missed
 SHARED = ("request_ids", "cold")
-CODE = ("crs_lite", "requirements.txt", "data")  # what a number may depend on
+CODE = ("crs_lite", "requirements.txt", "constraints.txt", "data")  # what a number may depend on
 
 Rank = Annotated[int, Field(ge=0, lt=MISS)]
 
@@ -66,6 +68,30 @@ def write(path: Path, row: Row) -> None:
     short = {key: _stored(path.parents[1] / LISTS, value) if key in SHARED else value for key, value in row.items()}
     body = ",\n".join(f" {json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in short.items())
     write_text(path, "{\n" + body + "\n}\n")
+    folder = path.parents[1]
+    with FileLock(folder / ".rows.lock"):  # seeds are made side by side
+        _list(folder, {*listed(folder), _named(path)})
+
+
+def listed(folder: Path) -> list[str]:
+    """`EXPERIMENT/NAME-seedN.json` of every row that was written to a folder; of older folders, none."""
+    path = folder / LISTING
+    return read_json(path, list[str], "restore it, or renew it with `results --list`.") if path.exists() else []
+
+
+def renew_listing(folder: Path) -> int:
+    """List the rows that are there. Returns how many."""
+    found = {_named(p) for p in folder.glob("*/*.json") if p.parent.name != LISTS}
+    _list(folder, found)
+    return len(found)
+
+
+def _list(folder: Path, names: set[str]) -> None:
+    write_text(folder / LISTING, json.dumps(sorted(names), indent=0, ensure_ascii=False) + "\n")
+
+
+def _named(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
 
 
 def read(path: Path) -> Row:
@@ -99,7 +125,12 @@ def _looked_up(path: Path) -> list:
 
 
 def rows(folder: Path, experiment: str) -> list[Row]:
-    """Every recorded row of an experiment, by file name."""
+    """Every recorded row of an experiment, by file name. Raises `CRSError` when one that is listed is gone."""
+    if gone := [n for n in listed(folder) if n.startswith(f"{experiment}/") and not (folder / n).exists()]:
+        raise CRSError(
+            f"{folder / gone[0]}: this recorded row is gone; restore it, or run its experiment again "
+            "(`results --list` forgets it)."
+        )
     return [read(path) for path in sorted((folder / experiment).glob("*.json"))]
 
 

@@ -12,9 +12,21 @@ from pathlib import Path
 
 import numpy as np
 
-from crs_lite.study.comparison import Entry, difference, enough, hierarchical, judge, text
+from crs_lite.study.comparison import (
+    BIAS,
+    FAULTS,
+    Effect,
+    Entry,
+    Seeds,
+    compared,
+    difference,
+    enough,
+    faults_of_reasoning,
+    hierarchical,
+    planted_biases,
+)
 from crs_lite.study.losses import GOAL
-from crs_lite.study.recorded import Row, Rows, gather, values
+from crs_lite.study.recorded import Rows, gather, values
 
 EXPERIMENTS = ("levers", "answers", "thoughts", "explorers")
 # Arms without reasoning that train a language model, as rows of `answers` -> how prose calls them.
@@ -28,7 +40,6 @@ METRICS = ("HR@1", "NDCG@10", "utility")
 LAST = "rgrpo-round1-rl"
 
 Study = dict[str, Rows]
-Seeds = dict[int, Row]
 
 
 def rows_of(e: Study, experiment: str, name: str) -> Seeds:
@@ -57,14 +68,7 @@ def best_answer(e: Study) -> str | None:
 
 
 def _compare(entry: Entry, label: str, a: Seeds, b: Seeds, metrics=METRICS, sign: int = 1, cold=False) -> str | None:
-    """Add the differences a - b to an entry; -> the verdict by the first metric, None without common seeds."""
-    found = [difference([a], [b], metric, cold) for metric in metrics]
-    if found[0] is None:
-        return None
-    entry.effects += [text(f"{label} {metric}", d) for metric, (d, _) in zip(metrics, found, strict=True)]
-    entry.seeds = min(entry.seeds or found[0][1], found[0][1])
-    entry.about = entry.about or next(iter(a.values()))
-    return judge(found[0][0], [d for d, _ in found[1:]], sign)
+    return compared(entry, label, [a], [b], metrics, sign, cold)
 
 
 def c1(e: Study) -> Entry:
@@ -127,40 +131,15 @@ def c4(e: Study) -> Entry:
 
 def b1(e: Study) -> Entry:
     """What two rounds change in the two biases that were planted in the teacher."""
-    entry = Entry("B1", "self-evolution removes the teacher's prior and capacity bias")
-    start, end = rows_of(e, "thoughts", "start"), rows_of(e, "explorers", LAST)
-    seeds = sorted(set(start) & set(end))
-    if not seeds:
-        return entry
-
-    def share(row: Row, key: str) -> float:
-        planted = row["audit"]["planted"]
-        return planted[key] / max(planted["claims"], 1)
-
-    fell = []
-    for label, key in (("claims that repeat the prior", "prior"), ("claims nothing supports", "unsupported")):
-        change = hierarchical([np.array([share(end[s], key) - share(start[s], key)]) for s in seeds])
-        before = np.mean([share(start[s], key) for s in seeds])
-        entry.effects.append(text(f"{label}: {before:.3f} at the start, change", change))
-        fell.append(change.high < 0)
-    entry.seeds, entry.about, entry.commands = len(seeds), start[seeds[0]], _commands(e, "thoughts", "explorers")
-    return enough(entry, "reproduced" if all(fell) else "partly" if any(fell) else "not reproduced")
+    entry = Entry("B1", BIAS, commands=_commands(e, "thoughts", "explorers"))
+    return enough(entry, planted_biases(entry, rows_of(e, "thoughts", "start"), rows_of(e, "explorers", LAST)))
 
 
 def o1(e: Study) -> Entry:
     """How often reasoning repeats or contradicts itself, or its context."""
-    entry = Entry("O1", "reasoning can repeat or contradict itself", commands=_commands(e, "thoughts", "explorers"))
+    entry = Entry("O1", FAULTS, commands=_commands(e, "thoughts", "explorers"))
     stages = {"start": rows_of(e, "thoughts", "start"), "after two rounds": rows_of(e, "explorers", LAST)}
-    if not all(stages.values()):
-        return Entry(entry.id, entry.claim)
-    kinds = {"repeats": "repeated", "contradicts itself": "contradicts_itself", "its context": "contradicts_context"}
-    worst = 0.0
-    for name, of in stages.items():
-        shares = {label: float(np.mean([r["audit"][key] for r in of.values()])) for label, key in kinds.items()}
-        worst = max(worst, *shares.values())
-        entry.effects.append(f"{name}: " + ", ".join(f"{label} {share:.3f}" for label, share in shares.items()))
-    entry.seeds, entry.about = min(map(len, stages.values())), next(iter(stages["start"].values()))
-    return enough(entry, "reproduced" if worst >= 0.01 else "not reproduced")
+    return enough(entry, faults_of_reasoning(entry, stages))
 
 
 def e1(e: Study) -> Entry:
@@ -172,7 +151,7 @@ def e1(e: Study) -> Entry:
     )
     many, one = rows_of(e, "levers", "see-count-thoughts"), rows_of(e, "levers", "see-count")
     if found := difference([many], [one], "NDCG@10"):  # validation, one seed: judges nothing
-        entry.effects.append(text("with hindsight lessons (one seed, validation): NDCG@10", found[0]))
+        entry.effects.append(Effect("with hindsight lessons (one seed, validation): NDCG@10", found[0]))
     return enough(entry, verdict)
 
 
@@ -195,7 +174,7 @@ def e3(e: Study) -> Entry:
     for arm, label in (("merged", "a thought's worth to the list"), ("mixture", "likelihood of the mixture")):
         after = rows_of(e, "explorers", f"{arm}-round0-rl-thoughts")
         if found := difference([after], [before], "NDCG@10"):
-            entry.effects.append(text(f"{label} ({found[1]} seeds): NDCG@10", found[0]))
+            entry.effects.append(Effect(f"{label} ({found[1]} seeds): NDCG@10", found[0]))
     return enough(entry, verdict)
 
 
@@ -210,7 +189,7 @@ def e4(e: Study) -> Entry:
     )
     met, taught = rows_of(e, "levers", "see-count-guesses"), rows_of(e, "levers", "see-count")
     if found := difference([met], [taught], "NDCG@10"):
-        entry.effects.append(text("after hindsight lessons (one seed, validation): NDCG@10", found[0]))
+        entry.effects.append(Effect("after hindsight lessons (one seed, validation): NDCG@10", found[0]))
     return enough(entry, verdict)
 
 
@@ -230,8 +209,8 @@ def goal(e: Study) -> Entry:
             d = hierarchical([values(r, "NDCG@10") / top.mean() for r in of.values()])
             entry.effects.append(f"{name}: {d.mean:.2f} [{d.low:.2f}, {d.high:.2f}]")
     lost = [hierarchical([t - top for t in true]), hierarchical([o - t for o, t in zip(own, true, strict=True)])]
-    entry.effects.append(text("the start loses between ceiling and true reasoning (decoder)", lost[0]))
-    entry.effects.append(text("between true and own reasoning (reasoner)", lost[1]))
+    entry.effects.append(Effect("the start loses between ceiling and true reasoning (decoder)", lost[0]))
+    entry.effects.append(Effect("between true and own reasoning (reasoner)", lost[1]))
     entry.seeds, entry.about, entry.commands = len(own), next(iter(crs.values())), _commands(e, "answers", "thoughts")
     entry.hardware = sorted({row["hardware"] for of in e.values() for rows in of.values() for row in rows.values()})
     return enough(entry, "reached" if share.low >= GOAL else "missed")

@@ -64,7 +64,7 @@ def test_a_session_is_the_log_s_own_or_a_sitting():
     logged = checks.check(log_of(*rows), [0, 0, 1, 2, 3, 2])
     assert logged["sessions"] == "as logged" and logged["test"]["repeats_in_session"] == 0.5
     assert logged["sessions_across_splits"] == 1  # session 2
-    alone = checks.check(log_of(*rows), [0, 0, 1, None, None, None])
+    alone = checks.check(log_of(*rows), [0, 0, 1, -1, -1, -1])
     assert alone["test"]["repeats_in_session"] == 0 and alone["sessions_across_splits"] == 0
 
 

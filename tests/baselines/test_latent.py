@@ -119,3 +119,9 @@ def test_damaged_and_unsound_bridges_are_named(toy_model, tmp_path):
     with pytest.raises(CRSError, match="the bridge's weights are not finite"):
         latent.save(tmp_path / "n", model, bridge)
     assert not (tmp_path / "n").exists()
+
+
+def test_without_a_request_it_is_refused(toy_model):
+    model, codec = toy_model
+    with pytest.raises(CRSError, match="no request to learn from"):
+        latent.reinforce(model, None, codec, [], latent.LatentConfig(), 0)

@@ -13,7 +13,7 @@ from crs_lite.marketplace import LARGE_SHA256
 from crs_lite.paths import BENCH as BENCH_FILE
 from crs_lite.paths import BOOK, ENUMERABLE, EVIDENCE, QUICKSTART, REAL, ROOT, SECOND
 from crs_lite.site import address, build, reading
-from crs_lite.study import enumerated, ledger, real_log, results, second
+from crs_lite.study import enumerated, ledger, ledger_page, real_log, results, second
 
 RECORDED = results.load(QUICKSTART)
 
@@ -132,14 +132,20 @@ def test_no_measured_number_is_typed_into_the_prose_of_a_notebook():
 
 @pytest.mark.slow
 def test_pages_show_the_ledger_of_the_recorded_rows():
-    newer, page = ledger.markdown(second.ledger(SECOND)), ROOT / "book" / "ledger.md"
-    for path in (ROOT / "README.md", page):
-        text = path.read_text(encoding="utf-8")
-        assert text == results.with_block(text, newer, "ledger-2"), "run: python -m crs_lite ledger --write"
-    text = page.read_text(encoding="utf-8")
-    first = ledger.markdown(ledger.ledger(EVIDENCE))
-    assert text == results.with_block(text, first, "ledger"), "run: python -m crs_lite ledger --write"
-    assert text == results.with_block(text, real_log.markdown(REAL), "ledger-real")
+    """The picture too: its lines lie where the rows say."""
+    newer, first = second.ledger(SECOND), ledger.ledger(EVIDENCE)
+    readme, page = ((path, path.read_text(encoding="utf-8")) for path in (ROOT / "README.md", BOOK / "ledger.md"))
+    wanted = [(*readme, "ledger-2", ledger_page.short(newer))]
+    wanted += [(*page, name, block) for name, block in ledger_page.blocks(first, newer).items()]
+    wanted.append((*page, "ledger-real", real_log.markdown(REAL)))
+    for path, text, name, block in wanted:
+        assert text == results.with_block(text, block, name), f"{path.name}: run python -m crs_lite ledger --write"
+
+
+def test_no_cell_of_the_ledger_is_longer_than_five_lines():
+    text = (BOOK / "ledger.md").read_text(encoding="utf-8")
+    cells = [c for line in text.splitlines() if line.startswith("|") for c in line.split("|")]
+    assert len(cells) > 100 and max(map(len, cells)) < 5 * 90 and "<br>" not in text
 
 
 SHOP = results.load(ENUMERABLE)

@@ -387,6 +387,8 @@ def test_the_direct_model_answers_at_once_as_in_python(tab, shop, codec):
     requests = live.shoppers(shop[0])
     direct = CRSRanker("direct", checkpoints.model(live.DIRECT), codec, "none", progress=False).rank(requests, 10)
     asks = [question(request=live.situation(shop[0], r), reasoning="none", model="direct") for r in requests]
+    assert not any("direct" in file.name for file in tab.files)  # it is fetched when it is first asked
+    tab.tab.evaluate("tryIt.fetchDirect()")
     found = tab.ask(*(("search", ask) for ask in asks))
     assert [[hit["item"] for hit in f["list"]] for f in found] == direct.tolist()
     tab.choose(shopper=1, reasoning="direct")
@@ -528,6 +530,7 @@ def test_without_javascript_it_shows_a_recorded_run(chromium, page, tab):
 
 def test_all_files_of_the_page_together_are_light_and_no_other_page_loads_them(tab, page):
     assert {"data.js", "weights.js", "worker-source.js", "page.js", "page.css"} <= {file.name for file in tab.files}
-    assert sum(file.stat().st_size for file in tab.files) < 8e6
+    loaded = [file for file in tab.files if file.name != "weights-direct.js"]  # not unless the other model is asked
+    assert sum(file.stat().st_size for file in loaded) < 8e6
     other = next(file for file in page.parent.glob("*.html") if file != page)
     assert "live/" not in other.read_text(encoding="utf-8")

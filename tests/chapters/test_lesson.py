@@ -2,6 +2,8 @@
 
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
 from toy import toy_log
 
@@ -95,6 +97,17 @@ def test_what_the_request_is_so_far_grows_chapter_by_chapter(shop):
     five = lesson.so_far(codec, request, 5, "lost", "first: a case")
     assert five.loc["3 semantic IDs", "here"] == codec.sids.to_string(request.target)
     assert five["here"].tolist()[3:] == ["lost", "first: a case"] and five.iloc[:2].equals(two)
-    for chapter, here in ((4, ()), (3, ("too much",)), (0, ()), (6, ("a", "b", "c"))):
+    seven = lesson.so_far(codec, request, 7, "lost", "first: a case", "a thought", "eight rewards")
+    assert seven.iloc[:5].equals(five) and list(seven.index[5:]) == ["6 teachers", "7 GRPO"]
+    for chapter, here in ((4, ()), (3, ("too much",)), (0, ()), (99, ("a",) * 96)):
         with pytest.raises(CRSError, match="so_far"):
             lesson.so_far(codec, request, chapter, *here)
+
+
+@pytest.mark.parametrize(
+    "answer", [np.arange(3), np.eye(2), pd.DataFrame({"a": [1, 2]}), [np.eye(2)], 10**400, {1: 2}, b"x"]
+)
+def test_an_answer_of_any_kind_is_right_or_not_yet(answer, capsys):
+    for label in json.loads(lesson.ANSWERS.read_text(encoding="utf-8")):
+        assert lesson.check(label, answer) is False
+    assert "not yet" in capsys.readouterr().out

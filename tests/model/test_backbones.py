@@ -115,3 +115,42 @@ def test_adapters_merge_into_what_they_computed():
     assert torch.allclose(plain(ids).logits, before, atol=1e-4)
     assert plain.get_input_embeddings().weight is plain.get_output_embeddings().weight
     assert not any("lora" in name for name, _ in plain.named_parameters())
+
+
+@pytest.fixture
+def pretrained(tmp_path):
+    """-> a function that makes the folder of a model with an untied head, or a vocabulary padded by 40 rows."""
+
+    def make(tied, padded):
+        model, tokenizer = small()
+        config = {**model.config.to_dict(), "tie_word_embeddings": tied, "vocab_size": len(TOKENIZER) + 40 * padded}
+        torch.manual_seed(1)
+        other = AutoModelForCausalLM.from_config(type(model.config)(**config))
+        backbones.save(tmp_path / "pretrained", other, TOKENIZER)
+        return tmp_path / "pretrained"
+
+    return make
+
+
+def test_a_padded_vocabulary_keeps_its_rows(pretrained):
+    folder = pretrained(tied=True, padded=True)
+    before = backbones.load_model(folder, "cpu").get_input_embeddings().weight
+    model, tokenizer = backbones.build(get_profile("smoke", backbone=str(folder)), [], SIDS, seed=0)
+    rows = model.get_input_embeddings().weight
+    assert len(rows) == len(before) > len(tokenizer) and torch.equal(rows, before)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_rows_of_the_head_learn_whether_tied_or_not(pretrained, tied):
+    folder = pretrained(tied=tied, padded=False)
+    model, tokenizer = backbones.build(get_profile("smoke", backbone=str(folder)), [], SIDS, seed=0)
+    sid = backbones.token_ids(tokenizer, SIDS)
+    before = model.get_output_embeddings().weight[sid].detach().clone()
+    adapted = backbones.adapt(model, 4)
+    optimizer = torch.optim.SGD([p for p in adapted.parameters() if p.requires_grad], lr=1.0)
+    ids = torch.tensor([[5, 6, *sid]])
+    adapted(input_ids=ids, labels=ids).loss.backward()
+    optimizer.step()
+    plain = backbones.merged(adapted)
+    assert (plain.get_output_embeddings().weight[sid] != before).any(-1).all()
+    assert (plain.get_input_embeddings().weight is plain.get_output_embeddings().weight) == tied

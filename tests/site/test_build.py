@@ -182,3 +182,23 @@ def test_a_kernel_that_died_before_it_began_is_started_once_more():
         with pytest.raises(RuntimeError):
             build._once_more(execute, "b", fails=fails, why=why)
         assert len(tries) == fails
+
+
+@pytest.mark.slow
+@pytest.mark.notebook
+def test_the_book_s_own_python_runs_a_notebook_whatever_its_metadata_and_other_kernels_say(tmp_path, monkeypatch):
+    root = write_book(tmp_path / "root", one=notebook("import sys\nprint(sys.executable)"))
+    path = root / "book" / "one.ipynb"
+    nb = nbformat.read(path, as_version=4)
+    nb.metadata["kernelspec"] = {"name": "conda-env-other-py", "display_name": "An editor's", "language": "julia"}
+    nb.metadata["language_info"] = {"name": "julia"}
+    nbformat.write(nb, path)
+    for name in ("python3", "conda-env-other-py", build.KERNEL):
+        foreign = tmp_path / "jupyter" / "kernels" / name / "kernel.json"
+        foreign.parent.mkdir(parents=True)
+        argv = ["/nowhere/python", "-f", "{connection_file}"]
+        foreign.write_text(json.dumps({"argv": argv, "display_name": "foreign", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    run = build.execute(path, tmp_path / "out.ipynb", "smoke", root=root)
+    assert run.error is None
+    assert sys.executable in (tmp_path / "out.ipynb").read_text(encoding="utf-8")

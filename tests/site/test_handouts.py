@@ -75,6 +75,7 @@ def test_a_copy_asks_for_a_gpu_and_fetches_the_published_code(path):
     url, tag = WHERE
     setup = next(c.source for c in notebook.cells if c.cell_type == "code")
     assert f"--branch {tag} {url} " in setup and "No GPU" in setup and "KEEP_ON_DRIVE" in setup
+    assert "--require-hashes" in setup
 
 
 COLAB = """
@@ -88,30 +89,46 @@ print("in", os.getcwd())
 """
 
 
-@pytest.mark.parametrize("git", ["works", "fails"])
 @pytest.mark.slow
-def test_the_first_cell_fetches_once_and_stops_when_it_cannot(git, tmp_path):
-    """On a stand-in for Colab: programs called git and pip that write down how they were called."""
+@pytest.mark.parametrize("fails", ["nothing", "git", "pip", "pip once"])
+def test_the_first_cell_fetches_once_and_stops_when_it_cannot(fails, tmp_path):
+    """On a stand-in for Colab: programs called git and pip that write down how they were called. A cell that failed is
+    run again."""
     (tmp_path / "bin").mkdir()
-    after = 'for last; do :; done; mkdir -p "$last/book" "$last/crs_lite"' if git == "works" else "exit 1"
-    for name, does in (("git", after), ("pip", "true")):
+    clone = 'for last; do :; done; mkdir -p "$last/book" "$last/crs_lite"'
+    once = f"mkdir {tmp_path}/failed 2>/dev/null && exit 1; true"
+    git = "exit 1" if fails == "git" else clone
+    pip = {"pip": "exit 1", "pip once": once}.get(fails, "true")
+    for name, does in (("git", git), ("pip", pip)):
         (tmp_path / "bin" / name).write_text(f'#!/bin/sh\necho "$0 $@" >> {tmp_path}/calls\n{does}\n', encoding="utf-8")
         (tmp_path / "bin" / name).chmod(0o755)
     setup = next(c.source for c in nbformat.read(COPIES[0], as_version=4).cells if c.cell_type == "code")
     path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    colab = COLAB if fails != "pip once" else COLAB.replace("    exec(SETUP)", AGAIN)
     done = subprocess.run(
-        [sys.executable, "-c", f"SETUP = {setup!r}\n{COLAB}"],
+        [sys.executable, "-c", f"SETUP = {setup!r}\n{colab}"],
         cwd=tmp_path,
         env=os.environ | {"PATH": path},
         capture_output=True,
         text=True,
     )
     calls = (tmp_path / "calls").read_text(encoding="utf-8").splitlines()
-    if git == "fails":
-        assert done.returncode and "git" in done.stderr and len(calls) == 1
+    wanted = {"git": ["git"], "pip": ["git", "pip"], "pip once": ["git", "pip", "pip", "pip"]}
+    called = [c.split()[0].rsplit("/")[-1] for c in calls]
+    assert called == wanted.get(fails, ["git", "pip", "pip"]), done.stderr
+    if fails in ("git", "pip"):
+        assert done.returncode and fails in done.stderr
     else:
-        assert done.returncode == 0 and [c.split()[0].rsplit("/")[-1] for c in calls] == ["git", "pip"], done.stderr
+        assert done.returncode == 0, done.stderr
         assert done.stdout.rstrip().endswith("/book")
+
+
+AGAIN = """
+    try:
+        exec(SETUP)
+    except subprocess.CalledProcessError:
+        exec(SETUP)
+"""
 
 
 def test_address_and_tag_have_one_place(tmp_path):

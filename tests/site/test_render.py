@@ -56,8 +56,13 @@ def test_a_builder_that_fails_is_told_in_one_sentence_with_its_log(tmp_path, mon
     root = write_book(tmp_path / "root", one=notebook())
     said = "\x1b[31m" + str(tmp_path / "out" / "src") + "/book/one.ipynb:3: WARNING: odd\x1b[0m\nlater\n"
 
+    for path in (root / "_toc.yml", *(root / "book").rglob("*"), root / "book"):  # the sources are read-only
+        path.chmod(path.stat().st_mode & ~0o222)
+
     def builder(command, env, stdout, **_):
         stdout.write(said)
+        copies = list((tmp_path / "out" / "src").rglob("*"))
+        assert copies and all(path.stat().st_mode & 0o200 for path in copies)  # so they can be deleted
         assert env["HF_HUB_OFFLINE"] == "1" and "-W" in command
         return type("Done", (), {"returncode": 1})
 

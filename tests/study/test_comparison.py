@@ -79,4 +79,4 @@ def test_commands_stand_once_in_the_order_of_the_experiments(tmp_path):
 
 
 def test_a_difference_in_words():
-    assert comparison.text("HR@1", Difference(0.0204, -0.001, 0.0361)) == "HR@1 +0.020 [-0.001, +0.036]"
+    assert comparison.Effect("HR@1", Difference(0.0204, -0.001, 0.0361)) == "HR@1 +0.020 [-0.001, +0.036]"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from toy import toy_log
 
+from crs_lite import unfinished
 from crs_lite.baselines.rqvae import RQVAE
 from crs_lite.profiles import get_profile
 from crs_lite.sid.kmeans import ResidualKMeans
@@ -50,3 +51,25 @@ def test_pairs_alone_are_learnt():
     found = converge(LOG, X, "kmeans", profile, 0)
     (_, first, _), (_, last, _) = found["curve"][0], found["curve"][-1]
     assert found["final"]["item_to_sid_hr1"] > 0.9 and first <= last
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_and_ends_with_the_same_curve(tmp_path, monkeypatch):
+    monkeypatch.setattr(unfinished, "SECONDS", 0.0)
+    profile = get_profile("smoke", mapping_epochs=8, check_items=24, layers=1, **SMALL)
+    whole = converge(LOG, X, "kmeans", profile, 0, tmp_path / "whole")
+    real, lives = id_convergence.roundtrip, []
+
+    def dies(model, codec, most):
+        lives.append(most)
+        if len(lives) in (3, 6):
+            raise KeyboardInterrupt
+        return real(model, codec, most)
+
+    monkeypatch.setattr(id_convergence, "roundtrip", dies)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            converge(LOG, X, "kmeans", profile, 0, tmp_path / "killed")
+    again = converge(LOG, X, "kmeans", profile, 0, tmp_path / "killed")
+    assert (again["curve"], again["final"]) == (whole["curve"], whole["final"])  # the report tells seconds
+    assert len(lives) < 2 * 9  # no epoch was learnt twice but those that a death cut short

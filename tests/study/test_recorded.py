@@ -7,6 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 
+from crs_lite import paths
 from crs_lite.errors import CRSError
 from crs_lite.evaluate import per_request
 from crs_lite.study import recorded
@@ -185,3 +186,21 @@ def test_without_git_nothing_is_recorded(tmp_path, monkeypatch):
         recorded.committed()
     monkeypatch.setattr(recorded.subprocess, "run", lambda *_, **__: (_ for _ in ()).throw(OSError("no git here")))
     assert recorded.code_version() == "no git"
+
+
+def test_a_row_that_is_gone_is_missed(tmp_path):
+    for name in ("a", "b"):
+        row = {"schema": recorded.SCHEMA, "experiment": "arms", "row": name, "seed": 0}
+        recorded.write(tmp_path / "arms" / f"{name}-seed0.json", row)
+    assert recorded.listed(tmp_path) == ["arms/a-seed0.json", "arms/b-seed0.json"]
+    (tmp_path / "arms" / "a-seed0.json").unlink()
+    with pytest.raises(CRSError, match="arms/a-seed0.json: this recorded row is gone; restore it"):
+        recorded.gather(tmp_path, "arms")
+    assert recorded.rows(tmp_path, "main") == []  # another experiment's affair
+    assert recorded.renew_listing(tmp_path) == 1 and [r["row"] for r in recorded.rows(tmp_path, "arms")] == ["b"]
+
+
+def test_every_recorded_row_of_the_book_is_listed():
+    for folder in (d for d in paths.EXPERIMENTS.iterdir() if d.is_dir()):
+        there = {f"{p.parent.name}/{p.name}" for p in folder.glob("*/*.json") if p.parent.name != recorded.LISTS}
+        assert set(recorded.listed(folder)) == there, "run `python -m crs_lite results --list`"

@@ -9,6 +9,7 @@ from crs_lite.prepared import Prepared
 from crs_lite.study.experiments.shared import Made
 from crs_lite.study.id_convergence import KINDS, converge
 from crs_lite.study.recorded import Row
+from crs_lite.workspace import UNFINISHED
 
 
 def mapping(p: Prepared) -> Made:
@@ -16,7 +17,7 @@ def mapping(p: Prepared) -> Made:
 
     def row(kind: str) -> Row:
         def learn(folder: Path) -> dict:
-            return converge(p.log, p.embeddings(), kind, p.profile, p.seed)
+            return converge(p.log, p.embeddings(), kind, p.profile, p.seed, folder / UNFINISHED)
 
         fields = ("mapping_epochs", "align_lr", "batch_tokens", "hidden", "layers", "vocab", "sid_sizes", "check_items")
         depends = {"log": p.log_key, "kind": kind, **{f: getattr(p.profile, f) for f in fields}}

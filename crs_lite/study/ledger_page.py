@@ -1,0 +1,152 @@
+"""The ledger as the book shows it: a table of verdicts, then every claim with a plain sentence, what the paper reports,
+what was found, and its commands behind a fold; and the README's six rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from crs_lite.study.comparison import Entry
+from crs_lite.study.forest import forest
+from crs_lite.study.ledger import provenance, verdict
+
+
+class About(NamedTuple):
+    """What is always said of a claim: the question in plain words, what the paper reports, the chapter."""
+
+    plain: str
+    paper: str
+    chapter: str = ""
+
+
+NEVER = "asks it nowhere"
+ABOUT = {
+    "C1": About(
+        "Does the whole system put the right item on top more often than the best system that does without it?",
+        "CRS over LatentR3: up to 47 % more in HR@1 on a fine-grained set, 3 to 11 % on broad ones",
+        "ch10-full-system",
+    ),
+    "C2": About(
+        "Does the self-evolving loop improve on the model it begins with?",
+        "up to 39 % and 21 % more in NDCG@10, on two sets",
+        "ch09-loop",
+    ),
+    "C3": About(
+        "With the same start and the same budget, is a reward for the whole list better than GRPO's for one item?",
+        "1.2 to 2.7 % more in HR@1, at every iteration",
+        "ch08-r-grpo",
+    ),
+    "C4": About(
+        "Does reinforcement learning cost the list something that the supervised half of the round gives back?",
+        "a curve that falls and recovers",
+        "ch09-loop",
+    ),
+    "C5": About(
+        "Do shoppers with hardly any past gain from the loop as well?",
+        "8.6 % more for cold-start users",
+        "ch10-full-system",
+    ),
+    "C6": About("Is a larger language model a better one here?", "better from 0.6 over 1.7 to 4 billion weights"),
+    "C7": About(
+        "Does the model learn which ID belongs to which item, in both directions?",
+        "describes the training, gives no figure for it",
+        "ch05-alignment",
+    ),
+    "N1": About("Is it the text of the context that helps, or would an embedding of it do?", NEVER),
+    "N2": About("Is taking turns better than either half alone, for the same budget?", NEVER),
+    "N3": About("Does a reward shaped like the metric help the shopper, or only the metric?", NEVER),
+    "B1": About(
+        "The teacher has two faults: it states the shop's favourite value where it knows nothing (prior bias), and "
+        "what the student cannot see (capacity bias). Does the student's own practice remove them?",
+        "argues that it does, and does not count",
+        "ch09-loop",
+    ),
+    "O1": About(
+        "How often does a thought say a thing twice, contradict itself, or contradict the context it was written for?",
+        "names it as a limitation, and does not count",
+        "ch10-full-system",
+    ),
+    "E1": About("Is the mean over sixteen thoughts' lists better than the list of one?", NEVER, "ch11-fair-fight"),
+    "E2": About("Is that merged list better than everything that does not reason?", NEVER, "ch11-fair-fight"),
+    "E3": About("Does reinforcement learning improve the merged list?", NEVER, "ch11-fair-fight"),
+    "E4": About(
+        "Does it help the decoder to have been trained on the model's own thoughts, right or wrong?",
+        NEVER,
+        "ch11-fair-fight",
+    ),
+    "P1": About("Does the main table look the same with a model that was pretrained?", "all of its models are"),
+    "P2": About("Does R-GRPO beat GRPO there?", "all of its models are"),
+    "G": About(
+        "What share of the best possible list does the system reach, and where is the rest lost?",
+        "has no ceiling",
+        "ch10-full-system",
+    ),
+}
+# The README's rows: claim -> the beginnings of the effects it shows.
+SHORT = {
+    "C1": ("over the counting model: HR@1", "the start over direct SFT: NDCG@10"),
+    "C2": ("after two rounds: NDCG@10",),
+    "C3": ("round 1: HR@1",),
+    "E1": ("16 − one: NDCG@10", "with hindsight lessons"),
+    "E2": ("over the counting model: NDCG@10", "over direct, counts in the prompt: NDCG@10"),
+    "G": ("the start: share of the ceiling",),
+}
+FOUND = 3  # effects that stand in a claim's table; the rest are behind its fold
+
+
+def blocks(first: Sequence[Entry], second: Sequence[Entry]) -> dict[str, str]:
+    """What stands between the markers of the page, by their name."""
+    return {
+        "verdicts": overview(first, second),
+        "forest": forest(second),
+        "ledger-2": cards(second),
+        "ledger": cards(first),
+    }
+
+
+def short(entries: Sequence[Entry]) -> str:
+    """Six rows: claim, verdict, effect with its 95 % interval."""
+    lines = ["| claim | verdict | effect, 95 % interval |", "| --- | --- | --- |"]
+    for x in entries:
+        if begins := SHORT.get(x.id):
+            shown = [e for b in begins for e in x.effects if e.startswith(b)]
+            lines.append(f"| {x.claim} | {verdict(x)} | {'; '.join(shown)} |")
+    return "\n".join(lines) + "\n"
+
+
+def overview(first: Sequence[Entry], second: Sequence[Entry]) -> str:
+    """All claims: the second edition's verdict, the first one's, the chapter that tells of it."""
+    then, now = ({x.id: x for x in of} for of in (first, second))
+    lines = ["| | claim | second edition | first edition | told in |", "|" + " --- |" * 5]
+    for id, about in ABOUT.items():
+        if entry := now.get(id) or then.get(id):
+            found = [verdict(of[id]) if id in of else "" for of in (now, then)]
+            lines.append(f"| {id} | {entry.claim} | {found[0]} | {found[1]} | {_told(about)} |")
+    return "\n".join(lines) + "\n"
+
+
+def cards(entries: Sequence[Entry]) -> str:
+    """Every claim of one edition, and at the end where its numbers come from."""
+    parts = [card(x) for x in entries]
+    return "\n".join([*parts, provenance(entries)])
+
+
+def card(x: Entry) -> str:
+    """A claim: the plain sentence, a small table, and behind a fold all effects and the commands."""
+    about = ABOUT[x.id]
+    seeds = f", {x.seeds} seeds" if x.seeds else ""
+    found = "; ".join([f"**{verdict(x)}**{seeds}", *x.effects[:FOUND]])
+    rows = [("the paper", about.paper), ("found", found), *([("told in", told)] if (told := _told(about)) else [])]
+    lines = [f"### {x.id}: {x.claim}", "", about.plain, "", "| | |", "| --- | --- |"]
+    lines += [f"| {name} | {text} |" for name, text in rows]
+    behind = x.effects[FOUND:]
+    if behind or x.commands:
+        title = "All effects, and the command" if behind else "The command"
+        lines += ["", f":::{{admonition}} {title}", ":class: dropdown", ""]
+        lines += [f"- {effect}" for effect in (x.effects if behind else ())] + [""] * bool(behind)
+        lines += ["```bash", *x.commands, "```", ":::"]
+    return "\n".join(lines) + "\n"
+
+
+def _told(about: About) -> str:
+    return f"{{doc}}`{about.chapter}`" if about.chapter else ""

@@ -1,0 +1,60 @@
+"""The page says of every claim what its entry says, shortly, and the rest behind a fold."""
+
+import pytest
+
+from crs_lite.evaluate import Difference
+from crs_lite.study import ledger, ledger_page, second
+from crs_lite.study.comparison import Effect, Entry
+
+ROW = {"profile": {"name": "x", "layers": 1, "hidden": 2}, "parameters": {"parameters": 1e6}, "log": "w", "n": 10,
+       "hardware": "h"}  # fmt: skip
+
+
+def entry(id, n=5, **more):
+    effects = [Effect(f"effect {i}", Difference(0.1, 0.0, 0.2)) for i in range(n)]
+    return Entry(id, f"claim {id}", effects=effects, seeds=5, commands=["make it"], about=ROW, **more)
+
+
+def test_every_claim_of_both_editions_is_known_to_the_page(tmp_path):
+    ids = {x.id for x in (*ledger.ledger(tmp_path), *second.ledger(tmp_path))}
+    assert ids == set(ledger_page.ABOUT) and set(ledger_page.SHORT) <= ids
+    for about in ledger_page.ABOUT.values():
+        assert about.plain.endswith("?") and about.paper and not about.paper[0].isupper() or "CRS" in about.paper
+
+
+def test_a_card_shows_three_effects_and_folds_the_rest_away():
+    shown, _, folded = ledger_page.card(entry("C1", verdict="reproduced")).partition(":class: dropdown")
+    assert "**reproduced (tiny)**, 5 seeds; effect 0 +0.100 [+0.000, +0.200]; effect 1" in shown
+    assert "effect 2" in shown and "effect 3" not in shown and "make it" not in shown
+    assert all(f"- effect {i} " in folded for i in range(5)) and "make it" in folded
+    assert ledger_page.ABOUT["C1"].plain in shown and "{doc}`ch10-full-system`" in shown
+
+
+def test_what_was_not_run_has_no_fold_and_no_backbone():
+    card = ledger_page.card(Entry("N1", "open"))
+    assert "**not run**" in card and ":::" not in card and "tiny" not in card
+
+
+def test_no_cell_is_longer_than_five_lines():
+    text = ledger_page.card(entry("G", n=24, verdict="missed"))
+    cells = [c for line in text.splitlines() if line.startswith("|") for c in line.split("|")]
+    assert max(map(len, cells)) < 5 * 90 and "<br>" not in text
+
+
+def test_the_overview_puts_both_verdicts_side_by_side():
+    table = ledger_page.overview([entry("C1", verdict="missed"), entry("C7")], [entry("C1", verdict="reproduced")])
+    assert "| C1 | claim C1 | reproduced (tiny) | missed (tiny) | {doc}`ch10-full-system` |" in table
+    assert "| C7 | claim C7 |  | not run | {doc}`ch05-alignment` |" in table and "| E1 |" not in table
+
+
+@pytest.mark.parametrize("id, said", [("E1", "16 − one: NDCG@10 +0.100"), ("C3", "round 1: HR@1 +0.100")])
+def test_the_readme_shows_the_chosen_effects(id, said):
+    x = entry(id, n=2, verdict="reproduced")
+    x.effects.append(Effect(said.rsplit(" ", 1)[0], Difference(0.1, 0.0, 0.2)))
+    assert ledger_page.short([x, entry("C4")]).splitlines()[2:] == [
+        f"| claim {id} | reproduced (tiny) | {said} [+0.000, +0.200] |"
+    ]
+
+
+def test_the_page_ends_with_where_its_numbers_come_from():
+    assert ledger_page.cards([entry("C1")]).endswith("about 1.0 M weights; profile x; 10 test requests; made on h.\n")
