@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crs_lite.study.comparison import NOT_RUN, difference, hierarchical, text
+from crs_lite.study.comparison import NOT_RUN, Effect, difference, hierarchical
 from crs_lite.study.recorded import Row, Rows, gather, values
 
 EXPERIMENT, CHOICES = "own-log", "own-log-choices"
@@ -62,7 +62,7 @@ def answer(of: Rows, question: str) -> tuple[str, list[str], int]:
     found = [difference([ours], [beside(of, b, ours)], metric) for metric in METRICS[:2]]
     if found[0] is None:
         return NOT_RUN, [], 0
-    (main, n), said = found[0], [text(metric, d) for metric, (d, _) in zip(METRICS, found, strict=False)]
+    (main, n), said = found[0], [Effect(metric, d) for metric, (d, _) in zip(METRICS, found, strict=False)]
     verdict = "yes" if main.low > 0 else "no" if main.high < 0 else "open"
     return (verdict if n >= SEEDS else f"{NOT_RUN}: {n} of {SEEDS} seeds so far"), said, n
 
