@@ -81,6 +81,8 @@ the method
         generative          DSI and LTRGR: query -> ID, no context
         latent              LatentR3: reasoning without words
         counting            a dozen weights over counted facets: no language model
+        sasrec              what comes next in a shopper's clicks
+        matching            items that hold the query's words, in another ranker's order
         rqvae               RQ-VAE, the other way to make codes
 a run
     workspace               stages that survive a kill
@@ -115,11 +117,13 @@ a run
             answers         how far does one come without reasoning?
             thoughts        one thought, sixteen merged, or none?
             explorers       does RL on conclusions pay?
+            own_log         what does all of it give on a real log?
             runner          run experiments: seeds, jobs, missing rows
         controls            rankers that lack one thing
         losses              how near the ceiling, and where the rest is lost
         ledger              every claim of the paper and its verdict
         second              the same under the second protocol: lessons without hindsight, merged thoughts
+        real_log            what was measured on a real log, and five questions
         forest              every effect in one picture
         ledger_page         the ledger as the book and the README show it
 the book
@@ -134,6 +138,7 @@ the book
         rounds              recorded arms and rounds, as differences and tables
         widgets             things to click on
         toys                things to drag and slide, without a server
+        exports             the simulated shop's searches as a real shop would export them
         toys_rgrpo          two more, for chapter 8: partial credits, and a packed row
         checkpoints         the small trained models that come with the book
     site/                   from notebooks to pages

@@ -117,6 +117,7 @@ def parser() -> argparse.ArgumentParser:
         help="folder of rows under the first protocol (default: the book's)",
     )
     ledger.add_argument("--second", type=existing, default=paths.SECOND, help="the same under the second protocol")
+    ledger.add_argument("--real", type=existing, default=paths.REAL, help="the same on a real log")
     ledger.add_argument("--write", action="store_true", help="write the tables into README.md and book/ledger.md")
 
     shop = sub.add_parser("enumerable", help="the shop that is small enough to sum over: what it shows, as tables")
@@ -308,14 +309,17 @@ def _artifacts(args) -> int:
 
 
 def _ledger(args) -> int:
-    from crs_lite.study import ledger, ledger_page, results, second
+    from crs_lite.study import ledger, ledger_page, real_log, results, second
 
     first, newer = ledger.ledger(args.rows), second.ledger(args.second)
+    real = real_log.markdown(args.real)
     print(f"Under the second protocol:\n\n{ledger.markdown(newer)}\nUnder the first:\n\n{ledger.markdown(first)}")
+    print(f"On a real log:\n\n{real}")
     if args.write:
         results.put_block(paths.ROOT / "README.md", ledger_page.short(newer), "ledger-2")
         for name, block in ledger_page.blocks(first, newer).items():
             results.put_block(paths.BOOK / "ledger.md", block, name)
+        results.put_block(paths.BOOK / "ledger.md", real, "ledger-real")
     return 0
 
 

@@ -24,6 +24,7 @@ SCALE = RESULTS / "scale.json"  # a log of ten million searches: memory and minu
 EXPERIMENTS = RESULTS / "experiments"  # one folder a log and profile
 EVIDENCE = EXPERIMENTS / "marketplace-first"  # what the ledger judges by, under the first protocol
 SECOND = EXPERIMENTS / "marketplace-large-long"  # and under the second
+REAL = EXPERIMENTS / "amazon2023-own-log"  # what was measured on a real log, under the third
 
 # made here, not kept
 RUNS = ROOT / "runs"

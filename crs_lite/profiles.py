@@ -101,8 +101,7 @@ _LARGE = dict(log="marketplace-large", train_requests=10**5, align_context_epoch
 _TWO_STEPS = dict(
     train_requests=300, align_item_epochs=1, align_context_epochs=1, mapping_epochs=2, check_items=100,
     distil_requests=100, rl_steps=2, rl_prompts=4, rl_group=4, collect_requests=40, collect_samples=2,
-    eval_requests=100, valid_requests=60,
-    max_reasoning=24, intervened=20, minutes="2 minutes",
+    eval_requests=100, valid_requests=60, max_reasoning=24, intervened=20, minutes="2 minutes",
 )  # fmt: skip
 # A folder named here stands for every pretrained backbone, with adapters and `smoke`'s budgets: to try that path.
 STAND_IN = "CRS_LITE_STAND_IN"
@@ -116,15 +115,16 @@ PROFILES: dict[str, Profile] = {
     ),
     "gpu": replace(
         _SECOND, name="gpu", **_LARGE, hidden=256, layers=6, heads=8, ffn=704, vocab=4096, align_item_epochs=60,
-        rl_steps=600, rl_prompts=32, collect_requests=6000, eval_requests=0, eval_batch=256,
-        minutes="unknown: never run",
+        rl_steps=600, rl_prompts=32, collect_requests=6000, eval_requests=0, eval_batch=256, minutes="never run",
     ),
-    # Rows of the second protocol, which change the teacher by --set; then rows of the first.
+    # Rows of the second protocol, which change the teacher by --set; of the first; of the third, on a real log.
     "long": replace(
         _FIRST, name="long", **_LARGE, max_reasoning=128, collect_requests=6000, valid_requests=3000,
         eval_requests=4000, eval_batch=512, minutes="hours",
     ),
     "first": _FIRST,
+    "own-log": Profile("own-log", teacher="foresight", train_requests=100_000, align_item_epochs=8, distil_requests=0,
+                       align_context_epochs=1, collect_requests=2000, valid_requests=1000, eval_requests=600),
 }  # fmt: skip
 
 

@@ -25,6 +25,7 @@ PROFILE = get_profile(
     align_item_epochs=1,
     align_context_epochs=1,
     distil_requests=20,
+    teacher="hindsight",
     rl_steps=2,
     rl_prompts=2,
     rl_group=3,

@@ -37,11 +37,11 @@ class BM25:
 
     name = "BM25"
 
-    def __init__(self, log: SearchLog):
+    def __init__(self, log: SearchLog, k1: float = K1, b: float = B):
         self._n = len(log.items)
         self._documents = [words_of(document(item)) for item in log.items]
         self._known = {word for words in self._documents for word in words}
-        self._index = bm25s.BM25(k1=K1, b=B, method="lucene")
+        self._index = bm25s.BM25(k1=k1, b=b, method="lucene")
         if self._known:
             self._index.index(self._documents, show_progress=False)
 

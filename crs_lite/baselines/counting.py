@@ -30,12 +30,19 @@ class Counting:
 
     name = "counting"
 
-    def __init__(self, log: SearchLog, without: Sequence[str] = (), fit_on: int = 3000, penalty: float = 1e-3):
+    def __init__(
+        self,
+        log: SearchLog,
+        without: Sequence[str] = (),
+        fit_on: int = 3000,
+        penalty: float = 1e-3,
+        smoothing: float = SMOOTHING,
+    ):
         """`fit_on`: how many of the latest training requests the weights are fitted on; their counts come from the
         requests before them, so that no click explains itself. Raises `CRSError` for an unknown part."""
         if unknown := set(without) - set(PARTS):
             raise CRSError(f"counting: no part {sorted(unknown)[0]!r} to leave out; use {', '.join(PARTS)}.")
-        self.log, self.without = log, frozenset(without)
+        self.log, self.without, self.smoothing = log, frozenset(without), smoothing
         facets = [item.facets() for item in log.items]
         self.keys = list(dict.fromkeys(key for of in facets for key in of))
         # value (N, F): the number of the item's value of each facet, -1 where it has none
@@ -90,7 +97,7 @@ class Counting:
         out = np.zeros(len(self.value))
         for f, (here, everywhere) in enumerate(zip(behind, usual, strict=True)):
             prior = (everywhere + 1) / (everywhere + 1).sum()
-            share = (here + SMOOTHING * prior) / (here.sum() + SMOOTHING)
+            share = (here + self.smoothing * prior) / (here.sum() + self.smoothing)
             has = self.value[:, f] >= 0
             out[has] += np.log(share / prior)[self.value[has, f]]
         return out

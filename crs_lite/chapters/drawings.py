@@ -1,4 +1,4 @@
-"""The figures of chapters 2 to 5 and 11, one function each; what they show is computed in the chapter."""
+"""The figures of chapters 2 to 5, 11 and 12, one function each; what they show is computed in the chapter."""
 
 from __future__ import annotations
 
@@ -225,4 +225,37 @@ def memory_of_a_trie(items: np.ndarray, megabytes: dict[str, np.ndarray], built:
     ax.set_xlabel("items")
     ax.set_ylabel("megabytes")
     ax.legend(frameon=False, fontsize=8)
+
+
+# -- chapter 12 -----------------------------------------------------------------------------------
+
+
+def account(files: dict[str, dict]) -> plt.Figure:
+    """What became of the rows of every file: file -> `kept` and `skipped` (reason -> rows), a bar each, logarithmic."""
+    bars = [(f"{name}: {why}", n, why == "kept") for name, of in files.items()
+            for why, n in {"kept": of["kept"], **of["skipped"]}.items()]  # fmt: skip
+    fig, ax = _panels(1, 7.5, 0.24 * len(bars) + 0.8)
+    y = np.arange(len(bars))[::-1]
+    ax.barh(y, [n for _, n, _ in bars], color=[COLOURS["blue" if kept else "orange"] for *_, kept in bars])
+    for at, (_, n, _) in zip(y, bars, strict=True):
+        ax.text(n, at, f" {n:,}", va="center", fontsize=8)
+    ax.set_yticks(y, [label for label, *_ in bars], fontsize=8)
+    ax.set_xscale("log")
+    ax.set_xlabel("rows")
+    return fig
+
+
+def scores_by_log(columns: list[str], table: dict[str, list[float]]) -> plt.Figure:
+    """Rankers over logs: log -> one score a column, written into its field; the darker, the higher."""
+    values = np.array(list(table.values()))
+    fig, ax = _panels(1, 6.5, 0.36 * len(table) + 0.9)
+    ax.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for (y, x), value in np.ndenumerate(values):
+        ax.text(x, y, f"{value:.2f}", ha="center", va="center", color="white" if value > 0.6 else "black")
+    ax.set_xticks(range(len(columns)), columns)
+    ax.set_yticks(range(len(table)), list(table))
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+    for side in ax.spines.values():
+        side.set_visible(False)
     return fig

@@ -11,9 +11,9 @@ from crs_lite.chapters import lesson
 from crs_lite.enumerable import demonstrations
 from crs_lite.marketplace import LARGE_SHA256
 from crs_lite.paths import BENCH as BENCH_FILE
-from crs_lite.paths import BOOK, ENUMERABLE, EVIDENCE, QUICKSTART, ROOT, SECOND
+from crs_lite.paths import BOOK, ENUMERABLE, EVIDENCE, QUICKSTART, REAL, ROOT, SECOND
 from crs_lite.site import address, build, reading
-from crs_lite.study import enumerated, ledger, ledger_page, results, second
+from crs_lite.study import enumerated, ledger, ledger_page, real_log, results, second
 
 RECORDED = results.load(QUICKSTART)
 
@@ -137,6 +137,7 @@ def test_pages_show_the_ledger_of_the_recorded_rows():
     readme, page = ((path, path.read_text(encoding="utf-8")) for path in (ROOT / "README.md", BOOK / "ledger.md"))
     wanted = [(*readme, "ledger-2", ledger_page.short(newer))]
     wanted += [(*page, name, block) for name, block in ledger_page.blocks(first, newer).items()]
+    wanted.append((*page, "ledger-real", real_log.markdown(REAL)))
     for path, text, name, block in wanted:
         assert text == results.with_block(text, block, name), f"{path.name}: run python -m crs_lite ledger --write"
 

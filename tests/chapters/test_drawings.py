@@ -115,3 +115,21 @@ def test_students_are_told_apart_without_colour():
     ax = drawings.two_teachers(x, {"a": x, "b": 2 * x}).axes[0]
     assert [list(line.get_ydata()) for line in ax.lines] == [list(x), list(2 * x)]
     assert len({line.get_linestyle() for line in ax.lines}) == 2
+
+
+def test_an_account_has_a_bar_for_every_reason():
+    files = {"queries": {"kept": 6, "skipped": {"blank": 3, "no event": 1}}, "items": {"kept": 2, "skipped": {}}}
+    ax = drawings.account(files).axes[0]
+    assert [t.get_text() for t in ax.get_yticklabels()][::-1] == ["items: kept", "queries: no event", "queries: blank",
+                                                                  "queries: kept"]  # fmt: skip
+    bars = {bar.get_y() + bar.get_height() / 2: (bar.get_width(), to_hex(bar.get_facecolor())) for bar in ax.patches}
+    blue, orange = COLOURS["blue"].lower(), COLOURS["orange"].lower()
+    assert bars == {3: (6, blue), 2: (3, orange), 1: (1, orange), 0: (2, blue)}  # the first file on top
+
+
+def test_every_field_shows_its_score_in_the_order_given():
+    ax = drawings.scores_by_log(["BM25", "counting"], {"the export": [0.1, 0.4], "titles": [0.99, 0.3]}).axes[0]
+    assert [t.get_text() for t in ax.texts] == ["0.10", "0.40", "0.99", "0.30"]
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["BM25", "counting"]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["the export", "titles"]
+    assert ax.images[0].get_array().tolist() == [[0.1, 0.4], [0.99, 0.3]]

@@ -18,6 +18,7 @@ from crs_lite.study.experiments.main import main
 from crs_lite.study.experiments.mapping import mapping
 from crs_lite.study.experiments.mend import mend
 from crs_lite.study.experiments.noise import noise
+from crs_lite.study.experiments.own_log import own_log, own_log_choices
 from crs_lite.study.experiments.shared import Made
 from crs_lite.study.experiments.thoughts import thoughts
 from crs_lite.study.experiments.tune import tune, tune_baselines
@@ -39,4 +40,6 @@ EXPERIMENTS: dict[str, Callable[[Prepared], Made]] = {
     "answers": answers,
     "thoughts": thoughts,
     "explorers": explorers,
+    "own-log-choices": own_log_choices,
+    "own-log": own_log,
 }

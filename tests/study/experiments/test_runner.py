@@ -22,7 +22,13 @@ def test_every_row_says_what_made_it(toy_study):
             assert row["versions"] and row["hardware"] and row["threads"] and row["date"]
             if "cold" in row:
                 assert len(row["ranks"]) == len(row["request_ids"]) == len(row["cold"]) == row["n"]
-                on_valid = name in ("tune", "tune-baselines", "temperature", "levers") or row["row"].endswith("-valid")
+                on_valid = name in (
+                    "tune",
+                    "tune-baselines",
+                    "temperature",
+                    "levers",
+                    "own-log-choices",
+                ) or row["row"].endswith("-valid")
                 assert row["split"] == ("valid" if on_valid else "test")
                 assert row["request_ids"] == of_split[row["split"]]
                 cold = [log.n_past(r) <= 2 for r in log.split(row["split"])]
