@@ -29,7 +29,7 @@ import torch
 import toy
 from pydantic import ValidationError
 from real_logs import SAMPLES, SEARCHES
-from spoilt import n_rows, opened, requests, spoil
+from spoilt import n_rows, named_rows, opened, requests, spoil
 from toy_runs import opener
 
 from crs_lite import __main__, paths, pipeline, unfinished
@@ -493,11 +493,9 @@ def attack_rows(root: Path, n: int, rng: random.Random) -> Attack:
             what = f"{name} --{option}, row {row}: {lines[min(row, len(lines)) - 1][:80]!r}"
             try:
                 with silence():
-                    found = opened(name, root, files | {option: lines})
+                    found = opened(name, root, files | {option: lines}, like=files)
             except CRSError as e:
-                named = (
-                    [row, row + 1] if files[option][min(row, len(files[option])) - 1].startswith('{"index"') else [row]
-                )
+                named = named_rows(files[option], row)
                 right = f"{option}." in str(e) and any(f", row {m}: " in str(e) for m in named) and "\n" not in str(e)
                 attack.count("refused" if right else "traceback", f"{what}: {e}")
                 continue
@@ -506,7 +504,7 @@ def attack_rows(root: Path, n: int, rng: random.Random) -> Attack:
                 continue
             accounts = found.about["account"]["files"]
             balanced = all(of["read"] == of["kept"] + sum(of["skipped"].values()) for of in accounts.values())
-            balanced &= accounts[option]["read"] == n_rows(lines)
+            balanced &= accounts[option]["read"] == n_rows(lines, files[option])
             balanced &= accounts[SEARCHES[name]]["kept"] == len(found.log.requests)
             now = requests(found.log)
             others = option in ("items", "meta", "users") or max((whole - now).total(), (now - whole).total()) <= 2

@@ -241,11 +241,12 @@ SAMPLES = {"amazon2023": amazon2023, "ubi": ubi, "kuaisearch": kuaisearch, "mylo
 SEARCHES = {"amazon2023": "reviews", "ubi": "queries", "kuaisearch": "recall", "mylog": "searches"}  # a row a request
 
 
-def write(folder: Path, files: dict[str, list[str]], suffix: str = "") -> dict[str, Path]:
-    """-> option -> path; CSV where the lines are."""
+def write(folder: Path, files: dict[str, list[str]], suffix: str = "", like: dict | None = None) -> dict[str, Path]:
+    """-> option -> path; CSV where the lines are, or those of `like`: a spoilt first line changes no file's name."""
     out = {}
     for option, lines in files.items():
-        kind = ".csv" if lines and not lines[0].startswith("{") else ".jsonl"
+        first = (like or files)[option][:1]
+        kind = ".csv" if first and not first[0].startswith("{") else ".jsonl"
         out[option] = folder / f"{option}{kind}{suffix}"
         text = "".join(line + "\n" for line in lines).encode("utf-8", "surrogatepass")
         out[option].write_bytes(text)

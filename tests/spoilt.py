@@ -8,12 +8,19 @@ import real_logs
 from crs_lite.adapters.registry import LogSource
 
 
-def opened(name, folder, files):
-    return LogSource(name, real_logs.write(folder, files)).open()
+def opened(name, folder, files, like=None):
+    return LogSource(name, real_logs.write(folder, files, like=like)).open()
 
 
-def n_rows(lines):
-    return len(lines) - (bool(lines) and not lines[0].startswith("{"))  # CSV has a header
+def named_rows(lines, n):
+    """The rows that a sentence may name when row n of these lines was spoilt: in the bulk format an action line is for
+    the line after it, and a line put between takes the action of the next."""
+    return [n, n + 1] if any(line.startswith('{"index"') for line in lines) else [n]
+
+
+def n_rows(lines, like=None):
+    first = (like or lines)[:1]
+    return len(lines) - (bool(lines) and not first[0].startswith("{"))  # CSV has a header
 
 
 def requests(log):

@@ -110,7 +110,7 @@
 
   // -- a search -------------------------------------------------------------------------------------------
 
-  let before = []; // names in the list that was shown last
+  let before = {}; // the list that was shown last: for whom and what, and its names
 
   async function search(text) {
     const request = chosen(), free = !$("trie").checked;
@@ -167,6 +167,7 @@
     const truth = data.informed[$("shopper").value][request.now.query];
     const best = truth ? truth[data.bands[request.now.place][$("month").value]] : [];
     const clicked = request.asFound ? request.clicked : null;
+    const of = JSON.stringify([$("shopper").value, request.now.query]); // only lists of one search are compared
     const mark = (text) => element("span", text, { className: "try-mark" });
     const row = (item, name, notes, marks) => element("li", [
       element("span", name, { className: item === null ? "try-none" : "" }),
@@ -179,10 +180,10 @@
       const marks = [];
       if (hit.item !== null && hit.item === clicked) marks.push("clicked next");
       if (best.includes(hit.item)) marks.push("informed too");
-      if (before.length && !before.includes(hit.sid)) marks.push("new");
+      if (before.of === of && !before.names.includes(hit.sid)) marks.push("new");
       return row(hit.item, hit.item === null ? "no item has this ID" : nameOf(hit), `${hit.sid} ${percent(Math.exp(hit.score))}`, marks);
     }));
-    before = found.list.map((hit) => hit.sid);
+    before = { of, names: found.list.map((hit) => hit.sid) };
     fill($("informed"), best.map(fixed));
     const counted = countingList(data.counting, data.items, request, Number($("month").value), data.k);
     fill($("counting"), counted.map(fixed));
@@ -246,7 +247,9 @@
   fill($("daypart"), data.dayparts.map((name, n) => option(capital(name), n)));
   fill($("place"), data.places.map((name) => option(name)));
   fill($("queries"), data.queries.map((text) => option(text)));
+  const stale = () => say("Changed. What stands below belongs to the last search: press Search.");
   $("shopper").onchange = () => chooseShopper($("shopper").value);
+  $("form").addEventListener("change", stale);
   $("reasoning").onchange = onReasoning;
   $("text").onchange = offerWords;
   $("again").onclick = () => search($("text").value);
