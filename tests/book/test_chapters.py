@@ -1,5 +1,6 @@
 """Every chapter has the parts that a chapter has, and is committed as a clean, finished run."""
 
+import base64
 import json
 import re
 from pathlib import Path
@@ -79,3 +80,11 @@ def test_a_committed_notebook_is_a_clean_finished_run(path):
     homes = r"(?<![\w.:/-])/(?:home|root|Users|tmp|mnt|opt|usr|var|content)/[^\s\"\\]*|\b[A-Z]:\\+Users"
     found = re.findall(homes, text)
     assert not found and str(ROOT) not in text, f"paths of one machine: {found[:3]}"
+
+
+def test_the_map_of_the_first_page_is_that_of_the_quickstart():
+    """One picture, kept as a file because the first page runs no code."""
+    cells = json.loads((BOOK / "quickstart.ipynb").read_text(encoding="utf-8"))["cells"]
+    drawn = next(c for c in cells if "".join(c["source"]).startswith("plots.system_map("))
+    picture = next(o["data"]["image/png"] for o in drawn["outputs"] if "image/png" in o.get("data", {}))
+    assert (BOOK / "_static" / "map.png").read_bytes() == base64.b64decode(picture)
