@@ -47,7 +47,6 @@ def test_a_small_measurement_is_a_whole_record(tmp_path, monkeypatch, capsys):
     assert f"{made.bytes_a_search:.0f} bytes a search" in capsys.readouterr().out
 
 
-@pytest.mark.skipif(not paths.SCALE.exists(), reason="not recorded yet: python -m crs_lite scale --record")
 def test_the_record_of_the_book_is_the_size_it_speaks_of():
     made = scale.load(paths.SCALE)
     assert (made.items, made.searches) == (10**6, 10**7) and "+changes" not in made.commit
