@@ -62,3 +62,9 @@ def world(folder: Path, quality: dict[tuple[str, str], float], seeds: int = 5, n
                 "audit": {"planted": planted, "repeated": 0.2, "contradicts_itself": 0.0, "contradicts_context": 0.1},
             }
             recorded.write(folder / experiment / f"{name}-seed{seed}.json", row)
+
+
+def without(path: Path) -> None:
+    """Make a world in which this row was never made: the list of rows does not know it either."""
+    path.unlink()
+    recorded.renew_listing(path.parents[1])

@@ -65,7 +65,7 @@ def test_the_stages_follow_each_other(make, hollow):
         "round0-sft",
         "round0-sft-from-rl",
     ]
-    assert len([name for name in hollow if name.startswith("score-")]) == 1 + 6
+    assert len([name for name in hollow if name.startswith("score-")]) == 1 + 7
 
 
 def test_results_say_how_they_were_made(make, hollow):

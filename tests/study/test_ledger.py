@@ -1,7 +1,7 @@
 """Verdicts from rows whose answer is known."""
 
 import pytest
-from known_world import QUALITY, world
+from known_world import QUALITY, without, world
 
 from crs_lite.study import ledger
 
@@ -33,17 +33,17 @@ def test_verdicts_of_a_world_that_is_known(tmp_path):
 def test_too_few_seeds_make_no_verdict(tmp_path):
     world(tmp_path, QUALITY, seeds=4)
     for x in ledger.ledger(tmp_path):
-        assert x.verdict.startswith("not run")
+        assert x.verdict.startswith(("not run", "no verdict yet"))
 
 
 def test_a_second_iteration_on_few_seeds_leaves_the_verdict_to_the_first(tmp_path):
     world(tmp_path, QUALITY)
     for seed in (3, 4):
-        (tmp_path / "loop" / f"grpo-round1-rl-seed{seed}.json").unlink()
+        without(tmp_path / "loop" / f"grpo-round1-rl-seed{seed}.json")
     entry = ledger.c3(ledger.evidence(tmp_path))
     assert entry.verdict == "partly" and entry.seeds == 5 and "round 2 not run: 3 of 5 seeds so far" in entry.effects
     for seed in range(3):
-        (tmp_path / "loop" / f"grpo-round1-rl-seed{seed}.json").unlink()
+        without(tmp_path / "loop" / f"grpo-round1-rl-seed{seed}.json")
     entry = ledger.c3(ledger.evidence(tmp_path))
     assert (
         entry.verdict == "partly" and entry.effects[-1] == "round 2 not run"

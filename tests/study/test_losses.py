@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from known_world import QUALITY, world
+from known_world import QUALITY, without, world
 
 from crs_lite.errors import CRSError
 from crs_lite.study import ledger, losses, recorded
@@ -34,7 +34,7 @@ def test_the_goal_says_what_the_width_of_the_backbone_does(tmp_path):
     )
     assert " +0.1" in own  # a tenth more requests than the start has first
     assert " -0.3" in direct
-    (tmp_path / "capacity" / "wider-aligned-seed4.json").unlink()
+    without(tmp_path / "capacity" / "wider-aligned-seed4.json")
     assert (
         "capacity: wider (0.0 M), direct answer: 4 of 5 seeds so far" in losses.goal(ledger.evidence(tmp_path)).effects
     )
@@ -61,7 +61,7 @@ def test_the_goal_says_what_a_longer_lesson_does(tmp_path):
         said = float(found.removeprefix(f"lessons: {label} ").split()[0])
         assert said == pytest.approx(difference, abs=0.05)  # 1,500 draws
     assert "another machine" in entry.hardware and "another machine" in ledger.markdown([entry])
-    (tmp_path / "lessons" / "direct-SFT-seed4.json").unlink()
+    without(tmp_path / "lessons" / "direct-SFT-seed4.json")
     assert "lessons: 3 times over, direct SFT: 4 of 5 seeds so far" in losses.goal(ledger.evidence(tmp_path)).effects
 
 

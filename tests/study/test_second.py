@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from known_world import world
+from known_world import without, world
 
 from crs_lite.paths import SECOND
 from crs_lite.study import second
@@ -58,7 +58,7 @@ def test_verdicts_of_a_world_that_is_known(tmp_path):
 def test_a_round_on_fewer_seeds_makes_no_verdict(tmp_path):
     world(tmp_path, {k: v for k, v in QUALITY.items() if k[0] == "explorers"})
     for seed in (3, 4):
-        (tmp_path / "explorers" / f"grpo-round1-rl-seed{seed}.json").unlink()
+        without(tmp_path / "explorers" / f"grpo-round1-rl-seed{seed}.json")
     assert second.c3({name: gather(tmp_path, name) for name in second.EXPERIMENTS}).verdict == (
         "no verdict yet: 3 of 5 seeds so far"
     )
@@ -72,7 +72,7 @@ def test_the_counting_model_stands_beside_every_seed(tmp_path):
     """By hand: mean over seeds of the mean of paired differences with the one row it has."""
     world(tmp_path, {k: v for k, v in QUALITY.items() if k[1] in ("counting", "start-thoughts", "direct-counted")})
     for seed in range(1, 5):
-        (tmp_path / "answers" / f"counting-seed{seed}.json").unlink()
+        without(tmp_path / "answers" / f"counting-seed{seed}.json")
     e = {name: gather(tmp_path, name) for name in second.EXPERIMENTS}
     one = values(e["answers"]["counting"][0], "NDCG@10")
     mean = np.mean([(values(r, "NDCG@10") - one).mean() for r in e["thoughts"]["start-thoughts"].values()])
