@@ -301,6 +301,7 @@ def _artifacts(args) -> int:
     from crs_lite.chapters import checkpoints
     from crs_lite.prepared import RunSpec
 
+    checkpoints.finished(args.run)  # before the large log is made
     profile = get_profile("laptop")
     with TemporaryDirectory() as apart:
         checkpoints.make(args.run, RunSpec(profile, LogSource(profile.log))(0, Path(apart)))

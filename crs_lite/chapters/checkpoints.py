@@ -63,6 +63,7 @@ def make(run: Path, p: Prepared, folder: Path = FOLDER) -> None:
     that `p` would give it here, so `p` must lie in a folder of its own.
 
     Raises `CRSError` when a stage is missing, or when it was trained with another tokenizer, log or budget than `p`."""
+    manifests = finished(run)
     here = _Expected(p.work.root, p.seed)
     q = replace(p, work=here)
     aligned = training.align(q)
@@ -73,11 +74,8 @@ def make(run: Path, p: Prepared, folder: Path = FOLDER) -> None:
     about = {"log": p.log.name, "items": items_digest(p.log), "profile": asdict(p.profile), "stages": {}}
     p.sids.save(folder / "ids")
     p.tokenizer.save_pretrained(folder / "tokenizer")
-    for name, stage in STAGES.items():
-        manifest = read_manifest(run / stage, check=True)
-        if manifest is None:
-            first = f"python -m crs_lite run --profile {p.profile.name}"
-            raise CRSError(f"{run / stage}: no finished stage; run `{first}` first.")
+    for name, manifest in manifests.items():
+        stage = STAGES[name]
         key, wanted = here.known[stage]
         had = manifest.model_extra["depends"]
         if other := sorted(k for k in {*wanted, *had} - CHAIN if wanted.get(k) != had.get(k)):
@@ -88,6 +86,15 @@ def make(run: Path, p: Prepared, folder: Path = FOLDER) -> None:
         facts = {k: getattr(manifest, k) for k in ("stage", "seed", "info", "minutes", "versions", "hardware")}
         about["stages"][name] = {**facts, "key": key}
     vouch(folder, about)
+
+
+def finished(run: Path) -> dict[str, Manifest]:
+    """Name -> manifest of the stages of a run folder that become checkpoints. Raises `CRSError` when one is missing."""
+    found = {name: read_manifest(run / stage, check=True) for name, stage in STAGES.items()}
+    for name, manifest in found.items():
+        if manifest is None:
+            raise CRSError(f"{run / STAGES[name]}: no finished stage; run `python -m crs_lite run` first.")
+    return found
 
 
 def items_digest(log: SearchLog) -> str:
