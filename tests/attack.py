@@ -602,7 +602,7 @@ def main() -> int:
             "rows": lambda rng: attack_rows(root, args.rows, rng),
             "files": lambda rng: attack_files(root, open_run, rng),
             "words": lambda rng: attack_words(root),
-            "strings": lambda rng: attack_strings(open_run("strings").codec, args.strings * 9 // 10, rng),
+            "strings": lambda rng: attack_strings(open_run("strings").codec, args.strings, rng),
             "shops": lambda rng: attack_shops(open_run("strings").codec, args.strings // 10, rng),
             "sizes": lambda rng: attack_sizes(open_run("strings").codec, rng),
         }
