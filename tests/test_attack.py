@@ -44,10 +44,6 @@ def test_kills_of_an_experiment(tmp_path, open_run):
     nothing_found(attack.attack_kills(tmp_path, do, 2, random.Random(1), "kill -9, an experiment"), 2)
 
 
-is_recorded = pytest.mark.skipif(not paths.ATTACK.exists(), reason="no attack has been recorded yet")
-
-
-@is_recorded
 def test_the_recorded_attack_was_large_and_found_nothing():
     made = read_json(paths.ATTACK, dict, "run `make attack ATTACK=--record`.")["attacks"]
     least = {"hostile": 100_000, "kill": 100, "damaged": 300, "command": 150, "malformed": 800, "a megabyte": 100}
