@@ -5,7 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 
-from crs_lite.chapters.plots import COLOURS, STYLE, curve
+from crs_lite.chapters.plots import COLOURS, curve, side_by_side
 from crs_lite.study.comparison import hierarchical
 
 KINDS = {
@@ -15,18 +15,13 @@ KINDS = {
 }  # kind of ID, as recorded -> its name, its colour
 
 
-def _panels(columns: int, width: float, height: float, **more) -> tuple[plt.Figure, np.ndarray]:
-    with plt.rc_context(STYLE):
-        return plt.subplots(1, columns, figsize=(width, height), layout="tight", **more)
-
-
 # -- chapter 2 ------------------------------------------------------------------------------------
 
 
 def parts_of_a_text(sizes: dict[str, int] | list[tuple[str, int]]) -> plt.Figure:
     """One bar from the beginning of a text to its end, cut into its parts: (name, tokens)."""
     parts = list(sizes.items()) if isinstance(sizes, dict) else list(sizes)
-    fig, ax = _panels(1, 8, 1.9)
+    fig, ax = side_by_side(1, 8, 1.9)
     shades = [COLOURS["blue"], *(["#9ecae1", "#c6dbef"] * len(parts))[: len(parts) - 2], COLOURS["orange"]]
     left = 0
     for (name, n), colour in zip(parts, shades, strict=True):
@@ -45,7 +40,7 @@ def parts_of_a_text(sizes: dict[str, int] | list[tuple[str, int]]) -> plt.Figure
 def kept_by_budget(budgets: tuple[int, ...], counts: np.ndarray, ours: int) -> plt.Figure:
     """Interactions kept, median and quartiles. counts `(budgets, requests)`; `ours` is marked."""
     low, mid, high = np.percentile(counts, [25, 50, 75], axis=1)
-    fig, ax = _panels(1, 6.5, 2.8)
+    fig, ax = side_by_side(1, 6.5, 2.8)
     ax.fill_between(budgets, low, high, color=COLOURS["sky"], alpha=0.4)
     curve(budgets, mid, "budget in tokens", "interactions kept of 10", top=10.5, ax=ax)
     ax.axvline(ours, color="0.4", ls="--", lw=1)
@@ -60,7 +55,7 @@ def residuals_in_a_plane(x: np.ndarray, codebooks: list[np.ndarray], codes: np.n
     """What each of three codebooks sees: items `x` `(N, d)`, then what one and two codes leave; item `marked` a star.
 
     All panels show the two directions in which the items differ most."""
-    fig, axes = _panels(3, 8.5, 3, sharex=True, sharey=True)
+    fig, axes = side_by_side(3, 8.5, 3, sharex=True, sharey=True)
     directions = np.linalg.svd(x - x.mean(0), full_matrices=False)[2][:2]  # (2, d)
     left = x
     for layer, (ax, title) in enumerate(
@@ -80,7 +75,7 @@ def residuals_in_a_plane(x: np.ndarray, codebooks: list[np.ndarray], codes: np.n
 
 def agreement(shares: dict[str, list[float]], chance: dict[str, list[float]]) -> plt.Figure:
     """Facet -> share of pairs that agree in it, by shared leading codes 0 to 3; `chance`, for random IDs, dotted."""
-    fig, ax = _panels(1, 6.5, 2.9)
+    fig, ax = side_by_side(1, 6.5, 2.9)
     for (key, y), colour, mark in zip(shares.items(), ("blue", "orange", "green"), "osD", strict=True):
         ax.plot(y, mark + "-", color=COLOURS[colour], label=key)
         ax.plot(chance[key], mark + ":", color=COLOURS[colour], alpha=0.5)
@@ -94,7 +89,7 @@ def agreement(shares: dict[str, list[float]], chance: dict[str, list[float]]) ->
 
 def kinds_of_ids(reports: dict[str, dict]) -> plt.Figure:
     """Collision rate, codes in use and error of several sets of IDs: name -> `sid.report.report`."""
-    fig, axes = _panels(3, 8.5, 2.6, sharey=True)
+    fig, axes = side_by_side(3, 8.5, 2.6, sharey=True)
     panels = {
         "collision rate": [r["collision_rate"] for r in reports.values()],
         "codes used, mean of layers": [np.mean(r["utilisation"]) for r in reports.values()],
@@ -114,7 +109,7 @@ def kinds_of_ids(reports: dict[str, dict]) -> plt.Figure:
 
 def branching(children: list[list[int]]) -> plt.Figure:
     """How many tokens may follow, level by level. `children[l]`: the number of children of every node of level l."""
-    fig, ax = _panels(1, 6.5, 2.6)
+    fig, ax = side_by_side(1, 6.5, 2.6)
     at = np.arange(len(children))
     ax.bar(at - 0.2, [max(n) for n in children], 0.4, color=COLOURS["blue"], label="widest node")
     ax.bar(at + 0.2, [np.mean(n) for n in children], 0.4, color=COLOURS["sky"], label="mean")
@@ -126,7 +121,7 @@ def branching(children: list[list[int]]) -> plt.Figure:
 
 def by_width(widths: tuple[int, ...], panels: dict[str, list[float]]) -> plt.Figure:
     """Curves over the beam width, side by side: title -> one value a width. The first is a share."""
-    fig, axes = _panels(len(panels), 4 * len(panels), 2.7)
+    fig, axes = side_by_side(len(panels), 4 * len(panels), 2.7)
     for n, (ax, (title, y)) in enumerate(zip(axes, panels.items(), strict=True)):
         curve(widths, y, "beam width", "", log=True, top=None if n else 1.05, ax=ax)
         ax.set_title(title, fontsize=10)
@@ -139,7 +134,7 @@ def by_width(widths: tuple[int, ...], panels: dict[str, list[float]]) -> plt.Fig
 def mapping_curves(recorded: list[dict], mine: list[tuple[float, float, float]]) -> plt.Figure:
     """How the names are learnt: recorded runs by kind of ID (mean over the seeds, band from lowest to highest), and the
     run just made as crosses. A curve is rows of (times seen, item → ID, ID → title)."""
-    fig, axes = _panels(2, 8, 2.9, sharey=True)
+    fig, axes = side_by_side(2, 8, 2.9, sharey=True)
     here = np.array(mine)
     for column, (ax, title) in enumerate(zip(axes, ("item → ID", "ID → title"), strict=True), 1):
         for kind, (label, colour) in KINDS.items():
@@ -158,7 +153,7 @@ def mapping_curves(recorded: list[dict], mine: list[tuple[float, float, float]])
 
 def likeness(alike: np.ndarray, rows: dict[str, np.ndarray]) -> plt.Figure:
     """Pairs of tokens: how alike their rows are over how alike their categories are, both `(pairs,)`; a panel each."""
-    fig, axes = _panels(len(rows), 7.5, 2.8, sharey=True)
+    fig, axes = side_by_side(len(rows), 7.5, 2.8, sharey=True)
     for ax, (title, y) in zip(axes, rows.items(), strict=True):
         ax.plot(alike, y, ".", ms=4, alpha=0.6, color=COLOURS["blue"])
         ax.axhline(0, color="0.7", lw=0.8)
@@ -175,7 +170,7 @@ Row = tuple[str, str, list[np.ndarray]]  # a name, a colour, one array of values
 
 def intervals(rows: list[Row], lines: dict[str, float], xlabel: str = "NDCG@10") -> plt.Figure:
     """A dot and its 95 % interval for every system, the first on top; `lines`: name -> where a line stands."""
-    fig, ax = _panels(1, 7.2, 0.34 * len(rows) + 1.0)
+    fig, ax = side_by_side(1, 7.2, 0.34 * len(rows) + 1.0)
     for y, (_, colour, of) in enumerate(reversed(rows)):
         d = hierarchical(of)
         ax.plot([d.low, d.high], [y, y], color=COLOURS[colour], lw=2)
@@ -190,7 +185,7 @@ def intervals(rows: list[Row], lines: dict[str, float], xlabel: str = "NDCG@10")
 
 def over_thoughts(curves: dict[str, dict[int, float]], direct: float) -> plt.Figure:
     """Merged lists over the number of thoughts: name -> number -> NDCG@10; a line where the direct answer stands."""
-    fig, ax = _panels(1, 6.5, 3.2)
+    fig, ax = side_by_side(1, 6.5, 3.2)
     for (name, curve_of), colour, mark in zip(curves.items(), ("red", "orange", "blue", "green"), "osD^", strict=False):
         x = sorted(curve_of)
         ax.plot(x, [curve_of[m] for m in x], marker=mark, color=COLOURS[colour], label=name)
@@ -205,7 +200,7 @@ def over_thoughts(curves: dict[str, dict[int, float]], direct: float) -> plt.Fig
 
 def two_teachers(doubt: np.ndarray, curves: dict[str, np.ndarray]) -> plt.Figure:
     """The two-item shop: NDCG over how sure the evidence is; name -> values at `doubt (n,)`."""
-    fig, ax = _panels(1, 6.0, 3.0)
+    fig, ax = side_by_side(1, 6.0, 3.0)
     for (name, y), colour, style in zip(curves.items(), ("red", "orange", "blue"), ("-", "--", "-."), strict=False):
         ax.plot(doubt, y, style, color=COLOURS[colour], label=name, lw=2)
     ax.set_xlabel("chance of the likelier brand")
@@ -216,7 +211,7 @@ def two_teachers(doubt: np.ndarray, curves: dict[str, np.ndarray]) -> plt.Figure
 
 def memory_of_a_trie(items: np.ndarray, megabytes: dict[str, np.ndarray], built: dict[int, float]) -> plt.Figure:
     """Memory over the size of the catalogue: a line for each size of codebook, and `built` tries as dots."""
-    fig, ax = _panels(1, 6.0, 3.0)
+    fig, ax = side_by_side(1, 6.0, 3.0)
     for (name, y), colour, style in zip(megabytes.items(), ("blue", "orange"), ("-", "--"), strict=False):
         ax.plot(items, y, style, color=COLOURS[colour], label=name, lw=2)
     ax.plot(list(built), list(built.values()), "o", color="black", label="built here")
@@ -234,7 +229,7 @@ def account(files: dict[str, dict]) -> plt.Figure:
     """What became of the rows of every file: file -> `kept` and `skipped` (reason -> rows), a bar each, logarithmic."""
     bars = [(f"{name}: {why}", n, why == "kept") for name, of in files.items()
             for why, n in {"kept": of["kept"], **of["skipped"]}.items()]  # fmt: skip
-    fig, ax = _panels(1, 7.5, 0.24 * len(bars) + 0.8)
+    fig, ax = side_by_side(1, 7.5, 0.24 * len(bars) + 0.8)
     y = np.arange(len(bars))[::-1]
     ax.barh(y, [n for _, n, _ in bars], color=[COLOURS["blue" if kept else "orange"] for *_, kept in bars])
     for at, (_, n, _) in zip(y, bars, strict=True):
@@ -248,7 +243,7 @@ def account(files: dict[str, dict]) -> plt.Figure:
 def scores_by_log(columns: list[str], table: dict[str, list[float]]) -> plt.Figure:
     """Rankers over logs: log -> one score a column, written into its field; the darker, the higher."""
     values = np.array(list(table.values()))
-    fig, ax = _panels(1, 6.5, 0.36 * len(table) + 0.9)
+    fig, ax = side_by_side(1, 6.5, 0.36 * len(table) + 0.9)
     ax.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (y, x), value in np.ndenumerate(values):
         ax.text(x, y, f"{value:.2f}", ha="center", va="center", color="white" if value > 0.6 else "black")

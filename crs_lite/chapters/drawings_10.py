@@ -7,21 +7,15 @@ import numpy as np
 import pandas as pd
 
 from crs_lite.chapters.drawings import Row
-from crs_lite.chapters.plots import COLOURS, STYLE
+from crs_lite.chapters.plots import COLOURS, side_by_side
 from crs_lite.study.comparison import hierarchical
-
-
-def _panels(columns: int, width: float, height: float, **more) -> tuple[plt.Figure, np.ndarray]:
-    with plt.rc_context(STYLE):
-        return plt.subplots(1, columns, figsize=(width, height), layout="tight", **more)
-
 
 # -- chapter 1 ------------------------------------------------------------------------------------
 
 
 def by_place(scores: dict[str, np.ndarray]) -> plt.Figure:
     """What the target is worth in place 1, 2, ...: name of a score -> one value a place."""
-    fig, ax = _panels(1, 6.5, 2.8)
+    fig, ax = side_by_side(1, 6.5, 2.8)
     for (name, y), colour, mark in zip(scores.items(), ("blue", "orange", "green"), "osD", strict=True):
         ax.plot(np.arange(len(y)) + 1, y, mark + "-", ms=4, color=COLOURS[colour], label=name)
         ax.set_xticks(range(1, len(y) + 1, 2))
@@ -33,7 +27,7 @@ def by_place(scores: dict[str, np.ndarray]) -> plt.Figure:
 
 def lengths(values: dict[str, float], colours: list[str], xlabel: str) -> plt.Figure:
     """A bar for every value, from nothing to one, the first on top; the value beside it."""
-    fig, ax = _panels(1, 6.5, 0.35 * len(values) + 0.8)
+    fig, ax = side_by_side(1, 6.5, 0.35 * len(values) + 0.8)
     y = np.arange(len(values))[::-1]
     ax.barh(y, list(values.values()), color=[COLOURS[c] for c in colours])
     for at, value in zip(y, values.values(), strict=True):
@@ -50,7 +44,7 @@ def lengths(values: dict[str, float], colours: list[str], xlabel: str) -> plt.Fi
 def quality_and_cost(rows: list[Row], tokens: list[float], minutes: list[float], lines: dict[str, float]) -> plt.Figure:
     """Every system three times, the first on top: NDCG@10 with its 95 % interval and the ceilings as `lines`; tokens
     that it writes for a request before the list; minutes of training. Nothing is drawn for a zero."""
-    fig, axes = _panels(3, 8.6, 0.33 * len(rows) + 1.1, sharey=True, width_ratios=(3, 1.5, 1.5))
+    fig, axes = side_by_side(3, 8.6, 0.33 * len(rows) + 1.1, sharey=True, width_ratios=(3, 1.5, 1.5))
     y = np.arange(len(rows))[::-1]
     for at, (_, colour, of) in zip(y, rows, strict=True):
         d = hierarchical(of)
@@ -74,7 +68,7 @@ def quality_and_cost(rows: list[Row], tokens: list[float], minutes: list[float],
 def shares_of_the_way(parts: pd.DataFrame, marks: dict[str, float]) -> plt.Figure:
     """Stacked bars, the first row on top: how far each system comes, then what is lost where. `marks`: name -> where
     a line stands."""
-    fig, ax = _panels(1, 7.5, 0.45 * len(parts) + 1.3)
+    fig, ax = side_by_side(1, 7.5, 0.45 * len(parts) + 1.3)
     y = np.arange(len(parts))[::-1]
     left = np.zeros(len(parts))
     for column, colour in zip(parts, (COLOURS["blue"], COLOURS["red"], "0.8"), strict=True):
@@ -91,7 +85,7 @@ def shares_of_the_way(parts: pd.DataFrame, marks: dict[str, float]) -> plt.Figur
 def followed(shares: pd.DataFrame) -> plt.Figure:
     """How far the new value comes on its way to where the old one was: attribute (rows, the first on top) by decoder;
     a missing value is not drawn."""
-    fig, ax = _panels(1, 6.8, 0.42 * len(shares) + 1.2)
+    fig, ax = side_by_side(1, 6.8, 0.42 * len(shares) + 1.2)
     y = np.arange(len(shares))[::-1]
     for column, colour, mark in zip(shares, ("red", "orange", "blue"), "osD", strict=True):
         ax.plot(shares[column], y, mark, ms=7, color=COLOURS[colour], label=column)

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 
-from crs_lite.chapters.drawings import _panels
-from crs_lite.chapters.plots import COLOURS
+from crs_lite.chapters.plots import COLOURS, side_by_side
 
 # -- chapter 6 ------------------------------------------------------------------------------------
 
@@ -16,7 +15,7 @@ from crs_lite.chapters.plots import COLOURS
 def supports(found: Sequence[tuple[str, str, float]], threshold: float) -> plt.Figure:
     """What a fact makes of each value: (value, the fact behind it, chance), the first on top. Blue from `threshold`,
     the dashed line, on; grey below it."""
-    fig, ax = _panels(1, 7.5, 0.4 * len(found) + 0.7)
+    fig, ax = side_by_side(1, 7.5, 0.4 * len(found) + 0.7)
     y = np.arange(len(found))[::-1]
     for at, (_, fact, p) in zip(y, found, strict=True):
         ax.barh(at, p, color=COLOURS["blue"] if p >= threshold else "0.75")
@@ -31,7 +30,7 @@ def supports(found: Sequence[tuple[str, str, float]], threshold: float) -> plt.F
 
 def by_facet(shares: Mapping[str, Mapping[str, float]]) -> plt.Figure:
     """Pairs of bars, facet by facet: teacher -> facet -> share of its claims that are true of the click."""
-    fig, ax = _panels(1, 7.0, 2.8)
+    fig, ax = side_by_side(1, 7.0, 2.8)
     facets = list(next(iter(shares.values())))
     at = np.arange(len(facets))
     for n, ((name, of), colour) in enumerate(zip(shares.items(), ("orange", "blue"), strict=True)):
@@ -46,7 +45,7 @@ def by_facet(shares: Mapping[str, Mapping[str, float]]) -> plt.Figure:
 
 def probes(editions: Mapping[str, Sequence[tuple[float, float]]]) -> plt.Figure:
     """Starts as a dot (own reasoning) below a diamond (true reasoning), a panel an edition: name -> one pair a seed."""
-    fig, axes = _panels(len(editions), 4 * len(editions), 2.9, sharey=True)
+    fig, axes = side_by_side(len(editions), 4 * len(editions), 2.9, sharey=True)
     for ax, (name, pairs) in zip(np.atleast_1d(axes), editions.items(), strict=True):
         own, true = np.transpose(pairs)
         ax.vlines(range(len(own)), own, true, color="0.8", lw=1)
@@ -64,7 +63,7 @@ def probes(editions: Mapping[str, Sequence[tuple[float, float]]]) -> plt.Figure:
 
 def bars(values: Mapping[str, float], colours: Sequence[str], xlabel: str) -> plt.Figure:
     """One bar a name, the first on top."""
-    fig, ax = _panels(1, 6.0, 0.4 * len(values) + 0.8)
+    fig, ax = side_by_side(1, 6.0, 0.4 * len(values) + 0.8)
     names = list(values)[::-1]
     ax.barh(names, [values[n] for n in names], color=[COLOURS[c] for c in reversed(colours)])
     ax.set_xlabel(xlabel)
@@ -77,7 +76,7 @@ def bars(values: Mapping[str, float], colours: Sequence[str], xlabel: str) -> pl
 def clip_and_leash(clip: float) -> plt.Figure:
     """Left: one token's objective over its ratio, for an advantage of +1 and -1, with the band that the clip leaves.
     Right: two estimates of the KL over the log-ratio."""
-    fig, axes = _panels(2, 8, 2.8)
+    fig, axes = side_by_side(2, 8, 2.8)
     ratio, delta = np.linspace(0.4, 1.8, 200), np.linspace(-2, 1.5, 200)
     for a, colour, style in ((1, "green", "-"), (-1, "red", "--")):
         y = np.minimum(ratio * a, ratio.clip(1 - clip, 1 + clip) * a)
@@ -99,7 +98,7 @@ def over_steps(
     runs: Mapping[str, Mapping[str, Sequence[float]]], panels: Mapping[str, tuple[str, float, float]], window: int = 10
 ) -> plt.Figure:
     """Means over `window` steps: run -> key -> value a step; a panel for each key -> (title, lowest, highest)."""
-    fig, axes = _panels(len(panels), 2.9 * len(panels), 2.6)
+    fig, axes = side_by_side(len(panels), 2.9 * len(panels), 2.6)
     for (name, of), colour, style in zip(runs.items(), ("blue", "orange", "green"), ("-", "--", ":"), strict=False):
         for ax, (key, (title, low, high)) in zip(np.atleast_1d(axes), panels.items(), strict=True):
             y = np.convolve(of[key], np.ones(window) / window, "valid")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 
-from crs_lite.chapters.drawings import _panels
-from crs_lite.chapters.plots import COLOURS
+from crs_lite.chapters.plots import COLOURS, side_by_side
 from crs_lite.evaluate import Difference
 from crs_lite.rewards import rank_weights
 
@@ -29,7 +28,7 @@ def _arrow(ax, start: tuple[float, float], end: tuple[float, float], style: str 
 
 def rollout_diagram() -> plt.Figure:
     """Three thoughts under two judges: one drawn ID each, and one searched list each."""
-    fig, axes = _panels(2, 8.5, 3)
+    fig, axes = side_by_side(2, 8.5, 3)
     for ax, name in zip(axes, ("GRPO", "R-GRPO"), strict=True):
         ax.set_xlim(0, 10)
         ax.set_ylim(0, 6.2)
@@ -63,7 +62,7 @@ def _list_of_five(ax, y: float, at: int | None) -> None:
 def worth_by_place(k: int, credits: tuple[float, ...]) -> plt.Figure:
     """What a list is worth by the place of its target, and what `k` near misses collect at each of these credits."""
     w = rank_weights(k)
-    fig, ax = _panels(1, 7, 2.6)
+    fig, ax = side_by_side(1, 7, 2.6)
     ax.bar(range(1, k + 1), w, color=COLOURS["blue"])
     for c, style in zip(credits, ("--", ":"), strict=True):
         ax.plot([0.4, k + 0.6], [c * w.sum()] * 2, color=COLOURS["red"], ls=style, lw=1.4)
@@ -99,7 +98,7 @@ def two_judges(judged: dict[str, tuple[np.ndarray, np.ndarray]]) -> plt.Figure:
 
 def over_steps(curves: dict[str, tuple[str, dict[str, np.ndarray]]], panels: dict[str, str], window: int = 10):
     """Curves of RL, smoothed: arm -> its colour, and key -> `(seeds, steps)`; a panel for each key -> title."""
-    fig, axes = _panels(len(panels), 8.5, 2.8)
+    fig, axes = side_by_side(len(panels), 8.5, 2.8)
     for style, (arm, (colour, of)) in zip(("-", "--", "-.", ":"), curves.items(), strict=False):
         for ax, key in zip(np.atleast_1d(axes), panels, strict=True):
             y = np.convolve(of[key].mean(0), np.ones(window) / window, "valid")
@@ -141,7 +140,7 @@ def forest(panels: dict[str, Gains], xlabel: str = "difference in NDCG@10") -> p
 
 def loop_diagram() -> plt.Figure:
     """One round: split, explore, collect, check, consolidate, and where each half may begin."""
-    fig, ax = _panels(1, 8.2, 3.4)
+    fig, ax = side_by_side(1, 8.2, 3.4)
     ax.set_xlim(0, 16)
     ax.set_ylim(-0.6, 6.6)
     ax.axis("off")
@@ -182,7 +181,7 @@ def loop_diagram() -> plt.Figure:
 def shares_of(columns: dict[str, dict[str, float]]) -> plt.Figure:
     """Shares side by side, a group of bars for each measure: name of a set of thoughts -> measure -> share."""
     measures = list(next(iter(columns.values())))
-    fig, ax = _panels(1, 7.5, 0.7 * len(measures) + 0.9)
+    fig, ax = side_by_side(1, 7.5, 0.7 * len(measures) + 0.9)
     y, width = np.arange(len(measures))[::-1], 0.8 / len(columns)
     for n, ((name, of), colour) in enumerate(zip(columns.items(), ("orange", "sky", "green"), strict=False)):
         at = y + width * ((len(columns) - 1) / 2 - n)
@@ -197,7 +196,7 @@ def shares_of(columns: dict[str, dict[str, float]]) -> plt.Figure:
 def along_the_loop(panels: dict[str, dict[str, np.ndarray]], stages: list[str], colour: str = "blue") -> plt.Figure:
     """What a measure does stage by stage: title -> name of a line -> `(seeds, stages)`. Stages take turns: start, RL,
     SFT, RL, ... The path of the model is solid, RL is a dotted branch; thin lines are single seeds."""
-    fig, axes = _panels(len(panels), 8.6, 2.9)
+    fig, axes = side_by_side(len(panels), 8.6, 2.9)
     for ax, (title, lines) in zip(np.atleast_1d(axes), panels.items(), strict=True):
         for (name, y), ink in zip(lines.items(), (colour, "green", "orange"), strict=False):
             for single in y:

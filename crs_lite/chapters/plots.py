@@ -14,6 +14,12 @@ STYLE = {"figure.dpi": 110, "savefig.facecolor": "white", "figure.facecolor": "w
          "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "crs"}  # fmt: skip
 
 
+def side_by_side(columns: int, width: float, height: float, **more) -> tuple[plt.Figure, np.ndarray]:
+    """Panels side by side in the house style, `width` by `height` inches; `more` goes to `plt.subplots`."""
+    with plt.rc_context(STYLE):
+        return plt.subplots(1, columns, figsize=(width, height), layout="tight", **more)
+
+
 def use() -> None:
     """The house style for every figure from here on. A notebook calls it once."""
     plt.rcParams.update(STYLE)

@@ -34,10 +34,10 @@ def plane(layers: Plane, item: tuple[int, int], others: dict[str, tuple[int, int
 the item as a star; the sliders below move it"><g></g><g class="crs-star">{star}</g></svg>
 {sliders}<button type="button" data-is="reset">Back to the start</button></div><div>
 <p class="crs-says" data-is="says" aria-live="polite"></p>
-{_table("Your item, layer by layer", ("code", "centre", "left", "squared"), "layers")}
-{_table("The others, and the leading codes they share with it", ("item", "at", "ID", "shared"), "others")}
+{table("Your item, layer by layer", ("code", "centre", "left", "squared"), "layers")}
+{table("The others, and the leading codes they share with it", ("item", "at", "ID", "shared"), "others")}
 </div></div>"""
-    return _toy("plane", body, {"layers": layers, "item": item, "others": others})
+    return toy("plane", body, {"layers": layers, "item": item, "others": others})
 
 
 def small_trie(tree: Tree) -> str:
@@ -62,14 +62,14 @@ dashed ones are dropped; the table says the same in words"></svg>
 <fieldset><legend>Beam width</legend><div class="crs-row">{widths}</div></fieldset>
 <label><input type="checkbox" data-is="tidy"> renormalise over the allowed tokens</label>
 <p class="crs-says" data-is="says" aria-live="polite"></p>
-{_table("The list", ("place", "item", "score", "its logarithm"), "list")}</div>
+{table("The list", ("place", "item", "score", "its logarithm"), "list")}</div>
 <div><fieldset><legend>What the model says</legend>{sliders}</fieldset>
 <button type="button" data-is="reset">Back to the start</button></div></div>"""
     data = {
         first: {"p": p, "below": {second: {"p": q, "item": item} for second, (q, item) in below.items()}}
         for first, (p, below) in tree.items()
     }
-    return _toy("trie", body, {"tree": data})
+    return toy("trie", body, {"tree": data})
 
 
 def group(rewards: list[float], eps: float, settings: dict[str, list[float]]) -> str:
@@ -92,8 +92,8 @@ def group(rewards: list[float], eps: float, settings: dict[str, list[float]]) ->
 <p class="crs-says" data-is="says" aria-live="polite"></p>
 <svg data-is="drawing" viewBox="0 0 300 {24 * len(rewards) + 4}" role="img" aria-label="The advantages as bars from a
 line at zero, to the right where a try is pushed up; the table says the same in numbers"></svg>
-{_table("Advantages", ("try", "reward", "less the mean", "advantage"), "group")}</div></div>"""
-    return _toy("group", body, {"rewards": rewards, "eps": eps, "settings": settings})
+{table("Advantages", ("try", "reward", "less the mean", "advantage"), "group")}</div></div>"""
+    return toy("group", body, {"rewards": rewards, "eps": eps, "settings": settings})
 
 
 def _slider(label: str, first: str, second: str | None = None) -> str:
@@ -102,7 +102,8 @@ def _slider(label: str, first: str, second: str | None = None) -> str:
     return f"<label class='{'crs-below' if second else ''}'>{label} {slider}<output></output></label>"
 
 
-def _table(caption: str, head: tuple[str, ...], name: str) -> str:
+def table(caption: str, head: tuple[str, ...], name: str) -> str:
+    """A table that a script fills: its caption, the heads of its columns, and how the script finds it."""
     cells = "".join(f'<th scope="col">{cell}</th>' for cell in head)
     return f'<table><caption>{caption}</caption><thead><tr>{cells}</tr></thead><tbody data-is="{name}"></tbody></table>'
 
@@ -110,7 +111,7 @@ def _table(caption: str, head: tuple[str, ...], name: str) -> str:
 WITHOUT = "This needs JavaScript. The worked example above is its first setting."
 
 
-def _toy(name: str, body: str, data: dict, without: str = WITHOUT) -> str:
+def toy(name: str, body: str, data: dict, without: str = WITHOUT) -> str:
     """The fragment: style, body, script. The script finds the body as what stands before it."""
     style, script = ((SCRIPTS / f).read_text(encoding="utf-8") for f in ("toys.css", f"{name}.js"))
     numbers = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")

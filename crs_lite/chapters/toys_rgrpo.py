@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crs_lite.chapters.toys import _table, _toy
+from crs_lite.chapters.toys import table, toy
 from crs_lite.errors import CRSError
 
 PLACES, LEVELS = 10, 3  # of a list; tokens of an ID that beams feed back (the fourth is written, and read by nobody)
@@ -39,10 +39,10 @@ place's weight and filled by what its item earns; the star is the target and can
 <div><fieldset><legend>Place of the target</legend><label><span>place</span> <input type="range" min="1"
 max="{PLACES}" step="1" data-is="place" aria-label="place of the target"><output></output></label></fieldset>
 <fieldset><legend>Partial credit</legend>{credits}</fieldset>
-{_table("What the lists are worth", ("", "worth"), "worth")}
+{table("What the lists are worth", ("", "worth"), "worth")}
 <button type="button" data-is="reset">Back to the start</button></div></div>"""
     data = {"place": place, "credit": list(credit), "shared": [3] * PLACES}
-    return _toy("places", body, data)
+    return toy("places", body, data)
 
 
 def packed(mask: np.ndarray, prompt: int, group: int, beams: int) -> str:
@@ -76,8 +76,8 @@ above the prompt, below it the thoughts, a line each, and right of each its beam
 </svg>
 <label>column <input type="range" min="1" step="1" data-is="column" aria-label="column of the row"><output></output>
 </label><div class="crs-row">{buttons}</div><p class="crs-says" data-is="says" aria-live="polite"></p>
-{_table("What it sees", ("part of the row", "sees", "of"), "parts")}"""
+{table("What it sees", ("part of the row", "sees", "of"), "parts")}"""
     data = {"parent": parent, "kept": kept.tolist(), "prompt": prompt, "group": group, "beams": beams,
             "levels": LEVELS, "first": middle}  # fmt: skip
     without = "This needs JavaScript. The text above says in words what each column sees."
-    return _toy("packed", body, data, without)
+    return toy("packed", body, data, without)
