@@ -37,7 +37,7 @@ def make_hollow(patch: pytest.MonkeyPatch) -> list[str]:
     real, made, log = Workspace._make, [], toy.toy_log(12, 8)
 
     def _make(self, folder, about, make_stage):
-        if about["stage"] in ("ids", "backbone"):
+        if about["stage"] in ("ids", "backbone", "widened"):
             return real(self, folder, about, make_stage)
         made.append(about["stage"])
         depends = about["depends"]
@@ -97,6 +97,9 @@ class ToyStudy:
     def patch(root: Path, patch: pytest.MonkeyPatch) -> Callable[..., Prepared]:
         """As `opener`, with the library versions of the recorded keys."""
         patch.setattr(workspace, "versions", lambda: RECORDED["versions"])
+        grid = import_module("crs_lite.study.experiments.sizes")
+        patch.setattr(grid, "WIDTHS", {name: grid.WIDTHS[name] for name in ("half", "usual")})
+        patch.setattr(grid, "SHARES", {name: grid.SHARES[name] for name in ("1x", "8x")})
         return opener(root, patch)
 
     def stage(self, run: str, name: str) -> Stage:

@@ -1,0 +1,22 @@
+"""Text, vectors, and contexts that lack a part: each aligned by itself."""
+
+import toy
+
+from crs_lite.study.experiments import EXPERIMENTS, runner
+
+
+def test_every_format_is_aligned_by_itself_and_judged_without_words(job, hollow, make):
+    assert runner.run_seed(job("formats", "without-*")) == 5
+    assert hollow.count("align") == 5 and "distil" not in hollow
+    names = [name for name, _ in EXPERIMENTS["formats"](make("shared", toy.Known()))]
+    assert names[:4] == [f"informed-without-{g}" for g in ("history", "place_time", "profile", "device")]
+
+
+def test_rows_of_the_formats(toy_study):
+    rows = toy_study.rows["formats"]
+    assert set(rows) == {"text", "vectors", "vectors-thought", "without-everything", "without-history",
+                         "without-place_time", "without-profile", "without-device"}  # fmt: skip
+    assert rows["vectors"]["tokens"] == 0 < rows["vectors-thought"]["tokens"]
+    assert rows["vectors"]["parameters"]["vectors"] > 24 and "vectors" not in rows["text"]["parameters"]
+    assert rows["vectors"]["profile"]["ffn"] < rows["text"]["profile"]["ffn"]
+    assert rows["without-everything"]["request_ids"] == rows["text"]["request_ids"]
