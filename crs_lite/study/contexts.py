@@ -59,7 +59,17 @@ class Recent(SearchLog):
 
 def smaller(p: Prepared, name: str, requests: int, **sizes) -> Prepared:
     """The run with fewer training requests, for the teacher's counts too, and another size of the backbone."""
-    log = p.log if requests >= p.profile.train_requests else Recent(p.log, requests)
+    whole = requests >= p.profile.train_requests
+    return _again(p, name, p.log if whole else Recent(p.log, requests), requests, sizes)
+
+
+def counted_alone(p: Prepared, name: str) -> Prepared:
+    """The run whose teacher counts the requests that its model learns from, and no others of the log."""
+    n = p.profile.train_requests
+    return _again(p, name, Recent(p.log, n), n, {})
+
+
+def _again(p: Prepared, name: str, log: SearchLog, requests: int, sizes: dict) -> Prepared:
     profile = replace(p.profile, train_requests=requests, fresh_pool=False, **sizes)
     return prepare(log, p.truth, profile, p.seed, p.work.root / name, p.shipped)
 

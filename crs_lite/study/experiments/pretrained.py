@@ -6,7 +6,7 @@ from functools import partial
 
 from crs_lite.baselines.counting import Counting
 from crs_lite.prepared import Prepared
-from crs_lite.study.contexts import smaller
+from crs_lite.study.contexts import counted_alone
 from crs_lite.study.experiments.shared import TUNED, Made, later, tested, thoughts_row, tuned
 from crs_lite.training import align, direct, distil, explore
 
@@ -15,7 +15,7 @@ def pretrained(p: Prepared) -> Made:
     """The counting model on the same requests; after alignment and after direct SFT; the distilled start with one
     thought, none and several; one round of R-GRPO and of GRPO."""
     if p.profile.train_requests < len(p.log.split("train")):  # the teacher's counts, too
-        p = smaller(p, "recent", p.profile.train_requests)
+        p = counted_alone(p, "recent")
     if p.seed == 0:
         for name in ("counting", *(("informed",) if p.truth else ())):
             yield name, partial(tested, p, name, p.ids_stage, "none", partial(_fixed, p, name))
