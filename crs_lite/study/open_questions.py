@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from crs_lite.study.comparison import Effect, Entry, Seeds, compared, difference, hierarchical, judge
-from crs_lite.study.recorded import Rows, gather, values
+from crs_lite.study.recorded import Rows, gather
 
 EXPERIMENTS = ("formats", "schedules", "list-rewards", "sizes", "internal", "teachers")
 GROUPS = {"history": "history", "place_time": "place and time", "profile": "profile", "device": "devices"}
@@ -30,7 +30,11 @@ REWARDS = {
 WIDTHS = {"half": 80, "usual": 160, "wider": 240, "six-million": 320}
 AMOUNTS = {"1x": 12_500, "4x": 50_000, "8x": 100_000}
 ASKED = ("answer", "thought", "thoughts")
-RECORDED = {"answer": ("answers", "direct-SFT"), "thought": ("thoughts", "start"), "thoughts": ("thoughts", "start-thoughts")}
+RECORDED = {
+    "answer": ("answers", "direct-SFT"),
+    "thought": ("thoughts", "start"),
+    "thoughts": ("thoughts", "start-thoughts"),
+}
 COUNTED = {1: "one seed", 2: "two seeds", 3: "three seeds", 4: "four seeds", 5: "five seeds"}
 
 Study = dict[str, Rows]
@@ -62,7 +66,9 @@ def _commands(e: Study, *names: str) -> list[str]:
 
 def cell(e: Study, width: str, amount: str, asked: str) -> Seeds:
     """A cell of C6: its rows, or those of the second protocol, which are the usual width at all requests."""
-    return of(e, *RECORDED[asked]) if (width, amount) == ("usual", "8x") else of(e, "sizes", f"{width}-{amount}-{asked}")
+    return (
+        of(e, *RECORDED[asked]) if (width, amount) == ("usual", "8x") else of(e, "sizes", f"{width}-{amount}-{asked}")
+    )
 
 
 def worth(e: Study, group: str, metric: str = "NDCG@10") -> tuple | None:

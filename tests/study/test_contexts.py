@@ -8,8 +8,9 @@ import toy
 
 from crs_lite.baselines.counting import Counting
 from crs_lite.logs import Interaction
+from crs_lite.prepared import prepare
 from crs_lite.study import contexts
-from crs_lite.study.contexts import Recent, VectorCodec, smaller, vectors, without
+from crs_lite.study.contexts import Recent, VectorCodec, counted_alone, smaller, vectors, without
 
 
 @pytest.fixture
@@ -61,6 +62,7 @@ def test_a_shorter_log_is_counted_alone_and_remembers_all_pasts(p):
     assert Counting(short).clicks.sum() == n < Counting(log).clicks.sum()
     q = smaller(p, "few", n)
     assert q.train == p.log.split("train")[-n:] and {r.id for r in q.pool} <= {r.id for r in q.train}
+    assert counted_alone(q, "alone").log.split("train") == q.train
     counted = sum(sum(c.values()) for (fact, _), c in q.teacher.evidence._counts.items() if fact[0] == "query")
     of_all = sum(sum(c.values()) for (fact, _), c in p.teacher.evidence._counts.items() if fact[0] == "query")
     assert counted < of_all
@@ -100,13 +102,10 @@ def test_what_is_rare_or_new_has_the_vector_of_all_that_is_rare(q, p):
     assert q.codec.row["<item=3>"] not in q.codec.prompt(typed)[-12:]
 
 
-def test_the_weights_are_about_as_many(p):
-    """The narrower layers make room for the vectors, where there is room to make."""
-    wide = replace(p, profile=replace(p.profile, ffn=2048))
-    from crs_lite.prepared import prepare
-
-    usual = prepare(wide.log, None, wide.profile, 0, p.work.root / "wide", p.shipped)
+def test_narrower_layers_make_room_for_the_vectors(p, monkeypatch):
+    monkeypatch.setattr(contexts, "ROOM", 1.0)
+    usual = prepare(p.log, None, replace(p.profile, ffn=1024), 0, p.work.root / "wide", p.shipped)
     q = vectors(usual)
     a, b = (x.fresh.info["parameters"] for x in (q, usual))
-    assert isinstance(q.codec, VectorCodec) and q.profile.ffn < usual.profile.ffn
-    assert 0.9 < a / b <= contexts.ROOM
+    assert isinstance(q.codec, VectorCodec) and q.profile.ffn < 1024
+    assert 0.98 < a / b <= 1.0

@@ -3,13 +3,15 @@ metrics that none of them looks at."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from crs_lite import rewards as R
-from crs_lite.evaluate import MISS, evaluate
-from crs_lite.logs import SearchRequest
+from crs_lite.evaluate import evaluate
+from crs_lite.files import write_json
 from crs_lite.prepared import Prepared
 from crs_lite.rl import RLConfig, Vocabulary
 from crs_lite.scoring import Remembering, crs_ranker
@@ -78,17 +80,23 @@ def list_rewards(p: Prepared) -> Made:
         yield f"{name}-thoughts", partial(thoughts_row, p, label, stage, "test", **about)
 
 
-def wide(p: Prepared, name: str, stage, **about) -> Row:
+def wide(p: Prepared, name: str, stage: Callable[[], Stage], **about) -> Row:
     """The row of lists of `WIDE` items after one greedy thought: ranks in them, and `coverage`, the share of the
     catalogue that stands in the first ten of some list."""
-    checkpoint: Stage = stage()
-    requests: list[SearchRequest] = p.requests("test")
-    kept = Remembering(crs_ranker(p, checkpoint.folder, "own", f"{name}, wide"))
-    found = evaluate(kept, p.log, requests, WIDE)
-    ranks = found.rank_array()
-    gain = np.where(ranks < MISS, 1 / np.log2(ranks + 2.0), 0.0)
+    checkpoint = stage()
+
+    def rank_all(folder: Path) -> dict:
+        kept = Remembering(crs_ranker(p, checkpoint.folder, "own", f"{name}, wide"))
+        row = evaluate(kept, p.log, p.requests("test"), WIDE).model_dump()
+        row["coverage"] = len(np.unique(kept.lists[:, :10])) / len(p.log.items)
+        write_json(folder / "row.json", row)
+        return {}
+
+    depends = {"checkpoint": checkpoint, "k": WIDE, "n": len(p.requests("test")), "split": "test", **p.context_key}
+    found = p.work.run(f"score-wide-{name.replace(' ', '-')}", depends, rank_all).json("row.json")
+    gain = [0.0 if r is None else 1 / np.log2(r + 2.0) for r in found["ranks"]]
     return {
-        **about, "system": f"{name}, wide", "split": "test", "n": len(requests), "request_ids": found.request_ids,
-        "ranks": found.ranks, "NDCG@50": float(gain.mean()),
-        "coverage": len(np.unique(kept.lists[:, :10])) / len(p.log.items), "stage": checkpoint.folder.name,
+        **about, "system": f"{name}, wide", "split": "test", "n": found["n"], "request_ids": found["request_ids"],
+        "ranks": found["ranks"], "NDCG@50": float(np.mean(gain)), "coverage": found.get("coverage"),
+        "stage": checkpoint.folder.name,
     }  # fmt: skip

@@ -18,18 +18,18 @@ def pretrained(p: Prepared) -> Made:
         p = counted_alone(p, "recent")
     if p.seed == 0:
         for name in ("counting", *(("informed",) if p.truth else ())):
-            yield name, partial(tested, p, name, p.ids_stage, "none", partial(_fixed, p, name))
+            yield name, partial(tested, p, f"pretrained {name}", p.ids_stage, "none", partial(_fixed, p, name))
     aligned = later(align, p)
-    yield "aligned", partial(tested, p, "aligned", aligned, "none")
-    yield "direct", partial(tested, p, "direct SFT", later(direct, p, aligned), "none")
+    yield "aligned", partial(tested, p, "pretrained aligned", aligned, "none")
+    yield "direct", partial(tested, p, "pretrained direct", later(direct, p, aligned), "none")
     start = later(distil, p, aligned)
-    yield "start", partial(tested, p, "start", start)
-    yield "start-empty", partial(tested, p, "start, empty thought", start, "none")
-    yield "start-thoughts", partial(thoughts_row, p, "start", start, "test")
+    yield "start", partial(tested, p, "pretrained start", start)
+    yield "start-empty", partial(tested, p, "pretrained start, empty thought", start, "none")
+    yield "start-thoughts", partial(thoughts_row, p, "pretrained start", start, "test")
     for arm in ("rgrpo", "grpo"):
         explored = later(explore, p, start, arm, **tuned(p, TUNED[arm]))
-        yield arm, partial(tested, p, f"{arm} RL", explored, arm=arm)
-        yield f"{arm}-thoughts", partial(thoughts_row, p, f"{arm} RL", explored, "test", arm=arm)
+        yield arm, partial(tested, p, f"pretrained {arm}", explored, arm=arm)
+        yield f"{arm}-thoughts", partial(thoughts_row, p, f"pretrained {arm}", explored, "test", arm=arm)
 
 
 def _fixed(p: Prepared, name: str, folder):

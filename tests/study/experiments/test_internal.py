@@ -1,11 +1,11 @@
 """Soft targets come from the merged list, as often as it says."""
 
 from collections import Counter
+from importlib import import_module
 
 import numpy as np
 
 from crs_lite.merging import merge
-from crs_lite.study.experiments import internal as internal_module
 from crs_lite.study.experiments import runner
 from crs_lite.study.experiments.internal import DRAWS, targets
 
@@ -23,19 +23,17 @@ def test_clicks_teach_what_was_clicked(make):
 
 
 def test_items_are_drawn_by_their_merged_chance(make, monkeypatch):
-    p = make("shared")
+    p, module = make("shared"), import_module("crs_lite.study.experiments.internal")
     logp = np.log([[[0.5, 0.25], [0.5, 0.1]]] * len(p.pool))
     items = np.array([[[3, 4], [4, 7]]] * len(p.pool))
 
     class Fixed:
-        held, logp_ = items, logp
-
         def rank(self, requests, k):
             assert all(r.clicked == () for r in requests)  # the answer is not shown
 
-    Fixed.logp = logp
-    monkeypatch.setattr(internal_module, "merging_ranker", lambda *a: Fixed())
-    monkeypatch.setattr(internal_module, "DRAWS", 600)
+    Fixed.held, Fixed.logp = items, logp
+    monkeypatch.setattr(module, "merging_ranker", lambda *a: Fixed())
+    monkeypatch.setattr(module, "DRAWS", 600)
     stage = type("S", (), {"folder": None})
     found, chance = merge(items[0], logp[0], 4)
     want = dict(zip(found.tolist(), chance / chance.sum(), strict=True))

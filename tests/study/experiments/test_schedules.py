@@ -1,7 +1,7 @@
 """Every schedule has the same number of updates, of as many tokens."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crs_lite.study.experiments import runner
@@ -26,6 +26,7 @@ def test_stages_begin_where_the_one_before_ended(job, hollow):
     ]
 
 
+@settings(deadline=None, max_examples=30)
 @given(lengths=st.lists(st.integers(20, 300), min_size=1, max_size=40), steps=st.integers(1, 6), seed=st.integers(0, 9))
 def test_examples_are_repeated_until_they_fill_the_steps(lengths, steps, seed):
     given_ = [Example([1] * n, [True] * n) for n in lengths]

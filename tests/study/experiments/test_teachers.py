@@ -5,7 +5,11 @@ from crs_lite.study.experiments import runner
 
 def test_both_start_from_one_alignment(job, hollow):
     assert runner.run_seed(job("teachers")) == 6
-    assert [n for n in hollow if not n.startswith(("score", "merged"))] == ["align", "distil", "distil-teacher=foresight"]
+    assert [n for n in hollow if not n.startswith(("score", "merged"))] == [
+        "align",
+        "distil",
+        "distil-teacher=foresight",
+    ]
 
 
 def test_rows_name_their_teacher(toy_study):
