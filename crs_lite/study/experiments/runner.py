@@ -22,6 +22,7 @@ from crs_lite.study.recorded import SCHEMA, read, write
 from crs_lite.workspace import hardware, versions
 
 VARIED = {"rl_lr", "hidden", "ffn", "minutes"}  # what rows of one profile may differ in: arms, widths, a remark
+ITS_OWN = {"sizes": {"train_requests", "layers", "fresh_pool"}}  # what an experiment is about
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class Job:
 def check_same(path: Path, p: Prepared) -> None:
     """Raises `CRSError` when the row at `path` was made with another log or other budgets than the rows to be made."""
     row, mine = read(path), json.loads(json.dumps(asdict(p.profile)))
-    other = [k for k, v in mine.items() if k not in VARIED and row["profile"].get(k, v) != v]
+    may = VARIED | ITS_OWN.get(row["experiment"], set())
+    other = [k for k, v in mine.items() if k not in may and row["profile"].get(k, v) != v]
     other += ["log"] if row["log_sha256"] != p.log_key else []
     if other:
         raise CRSError(f"{path}: made with another {', '.join(other)}; give --out another folder, or delete the row.")
