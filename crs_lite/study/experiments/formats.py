@@ -14,8 +14,8 @@ from crs_lite.training import align, distil
 
 def formats(p: Prepared) -> Made:
     """The direct answer after alignment, which has seen every request once: with text, with one learned vector for
-    every fact, with the query alone, and without each group whose worth the ceilings know. With vectors also a
-    distilled start's one greedy thought. The ceilings beside them, once."""
+    every fact (and so but for items, which keep their IDs), with the query alone, and without each group whose worth
+    the ceilings know. With vectors also a distilled start's one greedy thought. The ceilings beside them, once."""
     if p.truth and p.seed == 0:
         for group in GROUPS:
             name = f"informed-without-{group}"
@@ -26,16 +26,17 @@ def formats(p: Prepared) -> Made:
         q, name = without(p, group), f"without-{group}"
         yield name, partial(tested, q, f"text {name}", later(align, q), "none")
     q = later(vectors, p)  # its backbone is made only where it is wanted
-    yield "vectors", partial(_with_vectors, q, "none")
-    yield "vectors-thought", partial(_with_vectors, q, "own")
+    yield "vectors", partial(_with_vectors, q, "vectors", "none")
+    yield "vectors-ids", partial(_with_vectors, later(vectors, p, ids=True), "vectors, items as IDs", "none")
+    yield "vectors-thought", partial(_with_vectors, q, "vectors, one thought", "own")
 
 
 def _ceiling(p: Prepared, group: str, folder):
     return p.truth.ranker("informed", (group,))
 
 
-def _with_vectors(made, reason: str) -> Row:
+def _with_vectors(made, name: str, reason: str) -> Row:
     q = made()
     stage = align(q) if reason == "none" else distil(q, align(q))
-    row = tested(q, "vectors" if reason == "none" else "vectors, one thought", stage, reason)
+    row = tested(q, name, stage, reason)
     return {**row, "profile": asdict(q.profile), "parameters": q.fresh.info}

@@ -14,7 +14,7 @@ def test_every_format_is_aligned_by_itself_and_judged_without_words(job, hollow,
 
 def test_rows_of_the_formats(toy_study):
     rows = toy_study.rows["formats"]
-    assert set(rows) == {"text", "vectors", "vectors-thought", "without-everything", "without-history",
+    assert set(rows) == {"text", "vectors", "vectors-ids", "vectors-thought", "without-everything", "without-history",
                          "without-place_time", "without-profile", "without-device"}  # fmt: skip
     assert rows["vectors"]["tokens"] == 0 < rows["vectors-thought"]["tokens"]
     assert rows["vectors"]["parameters"]["vectors"] > 24 and "vectors" not in rows["text"]["parameters"]
