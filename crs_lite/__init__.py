@@ -5,6 +5,7 @@ Data flows one way, from the top of this map to its bottom, and a module imports
 what everything stands on
     errors                  one exception for everything a user can mend
     paths                   every folder and file of the project that code names
+    deadline                a command that ends in time
     files                   written whole or not at all, read with a sentence when damaged
     vouched                 folders with a sha256 of every file
     logs                    `SearchLog`: items, users and requests of any shop

@@ -9,8 +9,8 @@ from pathlib import Path
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from crs_lite import paths
-from crs_lite.arguments import Parser, budgets, existing, new_folder, to_the_end, whole
+from crs_lite import deadline, paths
+from crs_lite.arguments import OUT_OF_TIME, Parser, budgets, existing, minutes, new_folder, to_the_end, whole
 from crs_lite.errors import CRSError
 from crs_lite.profiles import PROFILES, get_profile
 
@@ -18,6 +18,7 @@ EXAMPLES = """examples:
   python -m crs_lite data                               regenerate the shipped marketplace, check its hash
   python -m crs_lite run --profile smoke                the whole system in about two minutes
   python -m crs_lite run --profile laptop --seed 1      the real thing on two cores
+  python -m crs_lite run --profile laptop --minutes 50  as much of it as fits; the same command goes on
   python -m crs_lite run --log help                     the formats of real logs, their files and fields
   python -m crs_lite run --profile smoke --log amazon2023 --reviews R.jsonl.gz --meta M.jsonl.gz
   accelerate launch --num_processes 2 -m crs_lite run   on two GPUs: training shared by two processes
@@ -55,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--profile", default="smoke", help=f"one of {', '.join(PROFILES)}")
     run.add_argument("--seed", type=whole(0), default=0)
     _add_source(run)
+    _add_minutes(run)
     run.add_argument("--out", type=new_folder, help="run folder (default: runs/LOG-PROFILE-SEED)")
 
     experiment = sub.add_parser("experiment", help="a named experiment over several seeds; a finished arm is one row")
@@ -70,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
         "--try", action="store_true", dest="trying", help="allow uncommitted code; rows go to runs/tried"
     )
     _add_source(experiment)
+    _add_minutes(experiment)
     experiment.add_argument(
         "--out", type=new_folder, help="folder of rows (default: book/results/experiments/LOG-PROFILE)"
     )
@@ -143,6 +146,16 @@ def _add_source(p: argparse.ArgumentParser) -> None:
     p.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change single budgets of the profile")
 
 
+def _add_minutes(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "--minutes",
+        type=minutes,
+        metavar="N",
+        help="end after so many minutes, at the next safe point: between two training steps, or before the next stage "
+        f"or row; exit status {OUT_OF_TIME}, and the same command goes on from there",
+    )
+
+
 def _spec(args):
     """-> (what to run, the words that say so): profile, log, files, changed budgets."""
     from crs_lite.adapters import registry
@@ -158,11 +171,12 @@ def _spec(args):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command. Returns the exit status: 0, or 2 after one sentence that says what was wrong (see
+    """Run one command. Returns the exit status: 0, or another after one sentence that says what ended it (see
     `arguments`)."""
 
     def command() -> int:
         args = parser().parse_args(argv)
+        deadline.set_to(deadline.after(getattr(args, "minutes", None)))
         if getattr(args, "log", None) == "help":
             from crs_lite.adapters import registry
 
