@@ -99,6 +99,8 @@ a run
         enumerated          the enumerable shop's results file, and what its page tells from it
         ceilings            regenerate a shop and measure its ceilings
         stock               the stock way to decode and update, for comparison
+        timing              two ways to do the same, timed in turns
+        pretrained          a pretrained backbone without a GPU: its speed, and hours by arithmetic
         bench               ours against stock: seconds and ratios
         scale               a log of ten million searches, read, split and asked: memory and minutes
         id_convergence      how fast item <-> ID is learnt

@@ -87,10 +87,10 @@ def parser() -> argparse.ArgumentParser:
     )
 
     bench = sub.add_parser(
-        "bench", help="time beams, rollouts, steps, the trie and K-means against the stock libraries"
+        "bench", help="time beams, rollouts, steps, the trie, K-means and a backbone against the stock libraries"
     )
     bench.add_argument(
-        "names", nargs="*", metavar="NAME", help="beam, rollout, step, trie, sid; default: all, 10 minutes"
+        "names", nargs="*", metavar="NAME", help="beam, rollout, step, trie, sid, pretrained; default: all, 11 minutes"
     )
     out = paths.RUNS / "bench.json"
     bench.add_argument("--out", type=Path, default=out, help="results file; rows of other names in it stay")

@@ -32,13 +32,7 @@ def align(p: Prepared) -> Stage:
 
     def learn(folder: Path) -> dict:
         model, codec = _trainable(p, p.fresh, folder), p.codec
-        # The trainer repeats its data for `align_context_epochs`; item pairs must be seen more often than that.
-        repeat = max(1, profile.align_item_epochs // profile.align_context_epochs)
-        # Spelling a title is harder than naming an ID, so it gets half as many lessons again.
-        pairs = item_to_sid(codec) * repeat + sid_to_item(codec) * (repeat + repeat // 2)
-        spec = specification_to_sid(codec, p.teacher.describe, len(p.log.items) * repeat, p.seed)
-        contexts = context_to_sid(codec, p.train, profile.align_reconstruct)
-        lessons = pairs + spec + contexts
+        lessons = about_items(p) + context_to_sid(codec, p.train, profile.align_reconstruct)
         log = _taught(p, model, lessons, profile.align_context_epochs, profile.align_lr, folder)
         remembered, model = bfloat16.remembered(model), backbones.merged(model)
         backbones.save(folder, model)
@@ -48,6 +42,16 @@ def align(p: Prepared) -> Stage:
     fields = ("align_item_epochs", "align_context_epochs", "align_reconstruct", "align_lr", "batch_tokens", "dtype")
     depends = {"backbone": p.fresh, **p.context_key, **{f: getattr(profile, f) for f in fields}}
     return p.work.run("align", depends, learn, together=True)
+
+
+def about_items(p: Prepared) -> list[Example]:
+    """The lessons of alignment that no request plays a part in: items and IDs both ways, specifications -> ID."""
+    profile, codec = p.profile, p.codec
+    # The trainer repeats its data for `align_context_epochs`; item pairs must be seen more often than that.
+    repeat = max(1, profile.align_item_epochs // profile.align_context_epochs)
+    # Spelling a title is harder than naming an ID, so it gets half as many lessons again.
+    pairs = item_to_sid(codec) * repeat + sid_to_item(codec) * (repeat + repeat // 2)
+    return pairs + specification_to_sid(codec, p.teacher.describe, len(p.log.items) * repeat, p.seed)
 
 
 def supervised(

@@ -106,6 +106,12 @@ def round_weights(model: PreTrainedModel) -> PreTrainedModel:
     return model
 
 
+def plain_weights(model: PreTrainedModel) -> PreTrainedModel:
+    """The same model, as it was before `round_weights`."""
+    del model.rounding, model.forward
+    return model
+
+
 def is_rounded(model: PreTrainedModel) -> bool:
     """Whether the model's training passes run in bfloat16 (see `round_weights`)."""
     return hasattr(model, "rounding")
