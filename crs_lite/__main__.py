@@ -101,6 +101,10 @@ def parser() -> argparse.ArgumentParser:
     scale.add_argument("--contexts", type=whole(10, 10**6), default=10**4, help="requests whose contexts are made")
     scale.add_argument("--record", action="store_true", help="keep what was measured as what the book tells")
 
+    hours = sub.add_parser("hours", help="what a pretrained backbone would take on one core: an estimate, nothing runs")
+    hours.add_argument("--record", action="store_true", help="count the lessons anew: a minute")
+    hours.add_argument("--write", action="store_true", help="write the table into book/engine.md")
+
     artifacts = sub.add_parser("artifacts", help="copy checkpoints of a finished laptop run to data/artifacts")
     run_folder = paths.RUNS / "marketplace-large-laptop-0"
     artifacts.add_argument("run", type=Path, nargs="?", default=run_folder, help="run folder")
@@ -279,6 +283,25 @@ def _scale(args) -> int:
     made = scale.measure(args.items, args.searches, args.contexts, command, commit)
     results.save(paths.SCALE if args.record else paths.RUNS / "scale.json", made.model_dump())
     print(scale.markdown(made))
+    return 0
+
+
+def _hours(args) -> int:
+    from crs_lite.study import pretrained, recorded, results
+
+    if args.record:
+        from tempfile import TemporaryDirectory
+
+        from crs_lite.prepared import RunSpec
+
+        with TemporaryDirectory() as apart:
+            p = RunSpec(get_profile("colab"))(0, Path(apart))
+            made = pretrained.counted(p, "python -m crs_lite hours --record", recorded.committed())
+        results.save(paths.LESSONS, made.model_dump())
+    block = pretrained.markdown(pretrained.load(paths.LESSONS), results.load(paths.BENCH))
+    print(block)
+    if args.write:
+        results.put_block(paths.BOOK / "engine.md", block, "hours")
     return 0
 
 

@@ -6,12 +6,15 @@ Hours are arithmetic: tokens of the lessons, times their passes, over tokens a s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from time import process_time
 
 import pandas as pd
 import torch
+from pydantic import BaseModel, FiniteFloat
 from transformers import AutoModelForCausalLM, LlamaConfig
 
+from crs_lite.files import read_json
 from crs_lite.model import backbones, bfloat16
 from crs_lite.model.precision import Precision
 from crs_lite.prepared import Prepared
@@ -53,14 +56,41 @@ def steps(repeats: int = 2, config: LlamaConfig = SMOLLM2) -> list[Row]:
     return [Row(f"a training step of {backbones.n_parameters(model) / 1e6:.0f} M weights", ours, stock, None, note)]
 
 
-def tokens(p: Prepared, n: int = 50) -> pd.DataFrame:
-    """What the supervised stages of a run read: stage -> lessons, mean tokens a lesson, passes over them, all tokens.
+class Lessons(BaseModel):
+    """Of one supervised stage: how many lessons, their mean length in tokens, and the passes over them."""
+
+    stage: str
+    lessons: int
+    length: FiniteFloat
+    passes: int
+
+    @property
+    def tokens(self) -> float:
+        """What the stage reads in all."""
+        return self.lessons * self.length * self.passes
+
+
+class Counted(BaseModel):
+    """What was counted, and how."""
+
+    stages: list[Lessons]
+    log: str
+    profile: str
+    backbone: str
+    parameters: int
+    command: str
+    commit: str
+
+
+def count(p: Prepared, n: int = 50) -> list[Lessons]:
+    """What the supervised stages of a run read.
 
     Lessons about items are counted whole, those about requests on `n` of them, evenly spread. Padding, a few per cent,
     is not counted."""
 
-    def mean(examples: Sequence[Example]) -> float:
-        return sum(len(e.ids) for e in examples) / max(1, len(examples))
+    def row(stage: str, examples: Sequence[Example], lessons: int, passes: int) -> Lessons:
+        length = sum(len(e.ids) for e in examples) / max(1, len(examples))
+        return Lessons(stage=stage, lessons=lessons, length=length, passes=passes)
 
     def some(requests: list) -> list:
         return [requests[i * len(requests) // n] for i in range(n)] if len(requests) > n else requests
@@ -70,23 +100,48 @@ def tokens(p: Prepared, n: int = 50) -> pd.DataFrame:
     contexts = context_to_sid(codec, some(p.train), profile.align_reconstruct)
     answers = context_to_sid(codec, some(p.taught))
     thoughts = reasoned(codec, [(r, p.lesson(r), r.target) for r in some(p.taught)], replay=profile.replay)
-    rows = [
-        ("alignment: items", len(items), mean(items), profile.align_context_epochs),
-        ("alignment: contexts", len(p.train), mean(contexts), profile.align_context_epochs),
-        ("direct", len(p.taught), mean(answers), profile.sft_epochs),
-        ("distillation", len(p.taught), mean(thoughts), profile.sft_epochs),
+    return [
+        row("alignment: items", items, len(items), profile.align_context_epochs),
+        row("alignment: contexts", contexts, len(p.train), profile.align_context_epochs),
+        row("direct", answers, len(p.taught), profile.sft_epochs),
+        row("distillation", thoughts, len(p.taught), profile.sft_epochs),
     ]
-    table = pd.DataFrame(rows, columns=["stage", "lessons", "tokens a lesson", "passes"]).set_index("stage")
-    return table.assign(tokens=table["lessons"] * table["tokens a lesson"] * table["passes"])
 
 
-def hours(table: pd.DataFrame, measured: dict) -> pd.DataFrame:
-    """The table of `tokens` with the hours of one core that they take at a measured speed (a row of the benchmark, see
-    `steps`), in bfloat16 and in float32: tokens / tokens a CPU second / 3600; and their sum.
+def counted(p: Prepared, command: str, commit: str) -> Counted:
+    """`count`, with its origin."""
+    about = {"log": p.log.name, "profile": p.profile.name, "backbone": p.profile.backbone}
+    parameters = p.fresh.info["parameters"]
+    return Counted(stages=count(p), **about, parameters=parameters, command=command, commit=commit)
+
+
+def load(path: Path) -> Counted:
+    """Raises `CRSError` naming the file when it is missing or damaged."""
+    return read_json(path, Counted, "make it with `python -m crs_lite hours --record`.")
+
+
+def hours(stages: Sequence[Lessons], measured: dict) -> pd.DataFrame:
+    """What the stages read, and the hours of one core that it takes at a measured speed (a row of the benchmark, see
+    `steps`), in bfloat16 and in float32: tokens / tokens a CPU second / 3600. The last row is all of them.
 
     Rather too many: the benchmark predicts every token, and the stages few, whose logits are a fifth of a step."""
-    seconds = {"hours, bfloat16": measured["ours"], "hours, float32": measured["stock"]}
-    a_second = {name: STEP[0] * STEP[1] / s for name, s in seconds.items()}
-    made = table.assign(**{name: table["tokens"] / speed / 3600 for name, speed in a_second.items()})
-    whole = made[["tokens", *seconds]].sum().rename("all")
-    return pd.concat([made, whole.to_frame().T])
+    made = pd.DataFrame([{**s.model_dump(), "tokens": s.tokens} for s in stages])
+    for name, key in (("bfloat16", "ours"), ("float32", "stock")):
+        made[name] = made["tokens"] / (STEP[0] * STEP[1] / measured[key]) / 3600
+    whole = made[["tokens", "bfloat16", "float32"]].sum()
+    return pd.concat([made, pd.DataFrame([{"stage": "all", **whole}])], ignore_index=True).set_index("stage")
+
+
+def markdown(made: Counted, bench: dict) -> str:
+    """The table of `hours` for a page, at the speed that a benchmark file recorded, with both origins."""
+    speed = bench["bench"]["pretrained"]
+    lines = [
+        "| | lessons | tokens a lesson | passes | tokens | hours in bfloat16 | hours in float32 |",
+        "|" + " --- |" * 7,
+    ]
+    for stage, row in hours(made.stages, speed["rows"][0]).iterrows():
+        cells = ["" if pd.isna(row[k]) else f"{row[k]:,.0f}" for k in ("lessons", "length", "passes", "tokens")]
+        lines.append(f"| {stage} | " + " | ".join([*cells, f"{row['bfloat16']:.1f}", f"{row['float32']:.1f}"]) + " |")
+    where = f"Log {made.log}, profile {made.profile}, {made.backbone} with {made.parameters:,} parameters; "
+    where += f"`{made.command}`, commit {made.commit[:7]}. Speed: {speed['hardware']}, {speed['date']}."
+    return "\n".join(lines) + f"\n\n{where}\n"

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from crs_lite import training
+from crs_lite.errors import CRSError
+from crs_lite.files import write_json
 from crs_lite.model import bfloat16
 from crs_lite.study import pretrained
-from crs_lite.tasks import context_to_sid
 
 
 def test_the_two_ways_differ_in_their_numbers_and_in_nothing_else(monkeypatch):
@@ -42,18 +43,31 @@ def test_tokens_are_those_the_stages_would_read(make, monkeypatch):
     training.direct(p, aligned)
     training.distil(p, aligned)
     want = [how["epochs"] * sum(len(e.ids) for e in rows) for rows, how in given]
-    table = pretrained.tokens(p, n=10**6)
-    found = table["tokens"].tolist()
+    table = pretrained.count(p, n=10**6)
+    found = [stage.tokens for stage in table]
     assert [found[0] + found[1], found[2], found[3]] == pytest.approx(want)
-    assert table["lessons"].tolist()[1:] == [len(p.train), len(p.taught), len(p.taught)]
-    few = pretrained.tokens(p, n=8)
-    assert few["tokens"].tolist() == pytest.approx(found, rel=0.2) and (few["tokens"] != found).any()
-    direct = context_to_sid(p.codec, p.taught)
-    assert table.loc["direct", "tokens a lesson"] == sum(len(e.ids) for e in direct) / len(direct)
+    assert [stage.lessons for stage in table][1:] == [len(p.train), len(p.taught), len(p.taught)]
+    few = [stage.tokens for stage in pretrained.count(p, n=8)]
+    assert few == pytest.approx(found, rel=0.2) and few != found
 
 
-def test_hours_are_tokens_over_tokens_a_second(make):
-    table = pretrained.tokens(make("shared"), n=5)
-    made = pretrained.hours(table, {"ours": 2.0, "stock": 4.0})  # 384 and 192 tokens a second
-    assert made["hours, bfloat16"].tolist()[:4] == pytest.approx([t / 384 / 3600 for t in table["tokens"]])
-    assert made.loc["all", "hours, float32"] == pytest.approx(table["tokens"].sum() / 192 / 3600)
+def test_hours_are_tokens_over_tokens_a_second():
+    stages = [pretrained.Lessons(stage=s, lessons=1000, length=n, passes=2) for s, n in (("a", 691.2), ("b", 345.6))]
+    made = pretrained.hours(stages, {"ours": 2.0, "stock": 4.0})  # 384 and 192 tokens a second
+    assert made["bfloat16"].tolist() == pytest.approx([1.0, 0.5, 1.5])
+    assert made["float32"].tolist() == pytest.approx([2.0, 1.0, 3.0])
+    assert made.loc["all", "tokens"] == pytest.approx(2_073_600)
+
+
+def test_what_is_counted_is_kept_and_shown(make, tmp_path):
+    made = pretrained.counted(make("shared"), "the command", "abc")
+    write_json(tmp_path / "p.json", made.model_dump())
+    assert pretrained.load(tmp_path / "p.json") == made
+    bench = {"bench": {"pretrained": {"rows": [{"ours": 768.0, "stock": 1536.0}], "hardware": "H", "date": "D"}}}
+    shown = pretrained.markdown(made, bench).splitlines()
+    tokens = sum(stage.tokens for stage in made.stages)
+    assert len(shown) == 2 + 5 + 2 and f"| {tokens:,.0f} | {tokens / 3600:.1f} | {tokens / 1800:.1f} |" in shown[6]
+    assert "`the command`, commit abc" in shown[-1] and "H, D" in shown[-1]
+    (tmp_path / "p.json").write_text('{"stages": 3}', encoding="utf-8")
+    with pytest.raises(CRSError, match="p.json: stages: .*hours --record"):
+        pretrained.load(tmp_path / "p.json")
