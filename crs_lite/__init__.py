@@ -51,6 +51,8 @@ from a request to tokens
         perception          see and count before anything is concluded
         contradictions      does a text contradict itself, or its context?
         audit               true, repeated, contradicted, planted: counted
+        chat                a chat model, asked with messages in which no typed text is a token
+        drafts              a language model as teacher: drafts, which are kept and why not
         interventions       change a word, rank again: does the list follow?
 the method
     sft                     supervised stages: one call of TRL's trainer
@@ -99,6 +101,7 @@ a run
         stock               the stock way to decode and update, for comparison
         bench               ours against stock: seconds and ratios
         scale               a log of ten million searches, read, split and asked: memory and minutes
+        drafted             a chat model beside the template teachers: what is kept
         id_convergence      how fast item <-> ID is learnt
         advantage_noise     how much of an advantage is luck
         learned_baselines   DSI, LTRGR and LatentR3 as stages of a run

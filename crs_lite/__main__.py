@@ -26,6 +26,7 @@ EXAMPLES = """examples:
   python -m crs_lite enumerable --record --write        the shop that is small enough to sum over, and its page
   python -m crs_lite bench beam step                    ours against the stock libraries
   python -m crs_lite scale                              a million items, ten million searches: memory, minutes
+  python -m crs_lite draft --teacher smollm2            a language model writes lessons: how many can be kept?
   python -m crs_lite results runs/marketplace-large-laptop-0/results.json
   python -m crs_lite book --profile smoke               execute every notebook, build the pages
 """
@@ -97,6 +98,17 @@ def parser() -> argparse.ArgumentParser:
     scale.add_argument("--searches", type=whole(1000, 10**9), default=10**7)
     scale.add_argument("--contexts", type=whole(10, 10**6), default=10**4, help="requests whose contexts are made")
     scale.add_argument("--record", action="store_true", help="keep what was measured as what the book tells")
+
+    draft = sub.add_parser("draft", help="a chat model as teacher: it writes drafts, and what can be checked is kept")
+    draft.add_argument("--teacher", default="smollm2", help="smollm2, the folder of a chat model, or a hub name")
+    draft.add_argument("--requests", type=whole(1, 10**6), default=20, help="training requests of the shipped shop")
+    draft.add_argument("--drafts", type=whole(1, 1000), default=4, help="of each request")
+    draft.add_argument("--tokens", type=whole(1, 10**4), default=80, help="of a draft, at most")
+    draft.add_argument("--temperature", type=float, default=0.7)
+    draft.add_argument("--seed", type=whole(0), default=0)
+    draft.add_argument("--hindsight", action="store_true", help="tell it the click")
+    draft.add_argument("--judge", default="distilled", help="checkpoint whose beam must find the target")
+    draft.add_argument("--record", action="store_true", help="keep what was kept as what the book tells")
 
     artifacts = sub.add_parser("artifacts", help="copy checkpoints of a finished laptop run to data/artifacts")
     run_folder = paths.RUNS / "marketplace-large-laptop-0"
@@ -265,6 +277,34 @@ def _scale(args) -> int:
     made = scale.measure(args.items, args.searches, args.contexts, command, commit)
     results.save(paths.SCALE if args.record else paths.RUNS / "scale.json", made.model_dump())
     print(scale.markdown(made))
+    return 0
+
+
+def _draft(args) -> int:
+    from crs_lite import marketplace
+    from crs_lite.chapters import checkpoints
+    from crs_lite.prepared import sample
+    from crs_lite.ranker import rank_with
+    from crs_lite.reasoning import chat, drafts
+    from crs_lite.reasoning.teacher import Evidence
+    from crs_lite.study import drafted, recorded, results
+
+    commit = recorded.committed() if args.record else recorded.code_version()
+    log, _ = marketplace.load(paths.SHIPPED)
+    codec = checkpoints.codec(log)
+    beam = rank_with(checkpoints.model(args.judge), codec, 10)
+    how = (args.drafts, args.temperature, args.seed, args.tokens)
+    writer, cache = chat.Chat.load(args.teacher), paths.RUNS / "drafts.jsonl"
+    teacher = drafts.ChatTeacher(log, Evidence(log), writer, *how, hindsight=args.hindsight, cache=cache)
+    options = ("teacher", "requests", "drafts", "tokens", "temperature", "seed", "judge")
+    command = " ".join(["python -m crs_lite draft", *(f"--{o} {getattr(args, o)}" for o in options)])
+    command += " --hindsight" if args.hindsight else ""
+    asked = sample(log.split("train"), args.requests, 6)
+    made = drafted.measure(teacher, asked, codec, beam, args.judge, command, commit)
+    out = paths.DRAFTS if args.record else paths.RUNS / "drafts.json"
+    results.save(out, made.model_dump())
+    print(drafted.table(made).to_string())
+    print(f"\n{made.tokens_read:,} tokens read, {made.tokens_written:,} written, {made.seconds:.0f} s; results: {out}")
     return 0
 
 

@@ -21,6 +21,7 @@ CHAPTERS = RESULTS / "chapters.json"  # what the recorded runs of the chapters t
 ATTACK = RESULTS / "attack.json"  # what damaged files, wrong words, hostile strings and kills did
 ENUMERABLE = RESULTS / "enumerable.json"  # what the shop shows that is small enough to sum over
 SCALE = RESULTS / "scale.json"  # a log of ten million searches: memory and minutes
+DRAFTS = RESULTS / "drafts-smollm2.json"  # what a chat model wrote as teacher, and what was kept of it
 EXPERIMENTS = RESULTS / "experiments"  # one folder a log and profile
 EVIDENCE = EXPERIMENTS / "marketplace-first"  # what the ledger judges by, under the first protocol
 SECOND = EXPERIMENTS / "marketplace-large-long"  # and under the second
