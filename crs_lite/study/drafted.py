@@ -94,14 +94,13 @@ def measure(
     The template teachers have the planted faults that runs give them, and each is judged by its own recipe."""
     answers = teacher.ask(requests)
     drafts = [a.drafts for a in answers]
+    judges = {teacher.writer.name: Judge(teacher.template, codec, beam, teacher.writer.marks)}
+    for name, kind in TEACHERS.items():
+        judges[name] = Judge(kind(teacher.log, teacher.evidence, TeacherBias(0, 0)), codec, beam)
     rows, verdicts = [], []
     for name, texts in {teacher.writer.name: drafts, **_templates(teacher, requests)}.items():
-        recipe = (
-            teacher.template if texts is drafts else TEACHERS[name](teacher.log, teacher.evidence, TeacherBias(0, 0))
-        )
-        found = Judge(recipe, codec, beam, marks)
-        verdicts.append(found.verdicts(requests, texts))
-        rows.append(_row(name, requests, texts, verdicts[-1], found))
+        verdicts.append(judges[name].verdicts(requests, texts))
+        rows.append(_row(name, requests, texts, verdicts[-1], judges[name]))
     written = [
         Written(request=r.id, text=d.text, tokens=d.tokens, closed=d.closed, verdict=v)
         for r, of, vs in zip(requests, drafts, verdicts[0], strict=True)
