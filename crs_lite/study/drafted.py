@@ -146,6 +146,6 @@ def table(made: Drafted) -> pd.DataFrame:
             **{REASONS[reason]: row.counts[reason] for reason in REASONS},
             f"requests with one kept, of {len(made.requests)}": row.with_one,
             "attributes stated": f"{row.stated:.2f}",
-            "of these true of the click": "" if row.truth is None else f"{row.truth:.2f}",
+            "of these true of the click": "nothing stated" if row.truth is None else f"{row.truth:.2f}",
         }
     return pd.DataFrame(out, dtype=object)
