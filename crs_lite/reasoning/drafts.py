@@ -266,8 +266,8 @@ class Judge:
             return "unsupported"
         if repeats(text):
             return "repeated"
-        cited = self._citations.check(text, request)
-        false = any(wrong for kind, (wrong, _) in cited.items() if kind != "count")  # as `audit` has it
+        # Wrong counts too, which `audit` forgives a student: a teacher has every past click before it.
+        false = any(wrong for wrong, _ in self._citations.check(text, request).values())
         return "contradiction" if false or contradicts_itself(text, self.parser) else KEPT
 
     def _supported(self, request: SearchRequest, key: str, value: str) -> bool:

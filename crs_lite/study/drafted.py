@@ -3,7 +3,6 @@ rest is not."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -47,7 +46,8 @@ class Written(BaseModel):
 
 class Drafted(BaseModel):
     """The record. `judge`: the checkpoint whose beam looks for the target; `prompt`: the messages of the first request;
-    `seconds`: of reading and writing alone."""
+    `seconds`: of reading and writing alone, with whatever else the machine had to do; `fastest`: of the fastest
+    request."""
 
     command: str
     commit: str
@@ -68,9 +68,9 @@ class Drafted(BaseModel):
     tokens_read: int
     tokens_written: int
     seconds: FiniteFloat
+    fastest: FiniteFloat
     hardware: str
     threads: int
-    load: FiniteFloat
     versions: dict[str, str]
     date: str
 
@@ -112,8 +112,8 @@ def measure(
         most=teacher.most, shots=teacher.shots, least=teacher.template.min_support, requests=[r.id for r in requests],
         rows=rows, written=written, prompt=teacher.messages(requests[0]), tokens_read=sum(a.read for a in answers),
         tokens_written=sum(d.tokens for of in drafts for d in of), seconds=sum(a.seconds for a in answers),
-        hardware=hardware(), threads=torch.get_num_threads(), load=os.getloadavg()[1], versions=versions(),
-        date=date.today().isoformat(),
+        hardware=hardware(), threads=torch.get_num_threads(), versions=versions(),
+        fastest=min(a.seconds for a in answers), date=date.today().isoformat(),
     )  # fmt: skip
 
 

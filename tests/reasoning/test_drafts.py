@@ -153,6 +153,7 @@ def hand_made(request, an_id):
     guess, other = min(p, key=p.get), next(c for c in ("kettle", "lamp", "parka") if c != request.query)
     assert p[guess] < 0.4
     look = f"Look for a {request.query}."
+    (_, brand), count = next((p, n) for p, n in EVIDENCE.seen(request).clicks.items() if p[0] == "brand")
     return {
         look: KEPT,
         f'The shopper typed "{request.query}", so {look}': "missed",  # `finds` wants "Look" first
@@ -164,6 +165,8 @@ def hand_made(request, an_id):
         f"Look for a {guess} {request.query}.": "unsupported",
         f"{look} {look}": "repeated",
         f'Look: someone asks for "{other}", so pick {request.query}.': "contradiction",
+        f"{look[:-1]}. Recent clicks favour {brand}, {count + 1} in all.": "contradiction",
+        f"{look[:-1]}, now. Recent clicks favour {brand}, {count} in all.": KEPT,
         f"Look: expect {other}. Then pick {request.query}.": "contradiction",
     }
 
@@ -177,7 +180,7 @@ def test_every_reason_is_found_and_the_first_that_holds_is_said(toy_kit):
     (found,) = judge.verdicts([request], [drafts])
     assert found == [*made.values(), "unfinished"] and set(found) == {KEPT, *REASONS}
     counts = shares([found])
-    assert sum(counts.values()) == len(drafts) and counts[KEPT] == 1 and counts["token"] == 3
+    assert sum(counts.values()) == len(drafts) and counts[KEPT] == 2 and counts["token"] == 3
 
 
 def test_without_a_beam_the_click_plays_no_part(toy_kit):
