@@ -27,6 +27,7 @@ EXAMPLES = """examples:
   python -m crs_lite enumerable --record --write        the shop that is small enough to sum over, and its page
   python -m crs_lite bench beam step                    ours against the stock libraries
   python -m crs_lite scale                              a million items, ten million searches: memory, minutes
+  python -m crs_lite draft --teacher smollm2            a language model writes lessons: how many can be kept?
   python -m crs_lite results runs/marketplace-large-laptop-0/results.json
   python -m crs_lite book --profile smoke               execute every notebook, build the pages
 """
@@ -104,6 +105,16 @@ def parser() -> argparse.ArgumentParser:
     hours = sub.add_parser("hours", help="what a pretrained backbone would take on one core: an estimate, nothing runs")
     hours.add_argument("--record", action="store_true", help="count the lessons anew: a minute")
     hours.add_argument("--write", action="store_true", help="write the table into book/engine.md")
+    draft = sub.add_parser("draft", help="a chat model as teacher: it writes drafts, and what can be checked is kept")
+    draft.add_argument("--teacher", default="smollm2", help="smollm2, the folder of a chat model, or a hub name")
+    draft.add_argument("--requests", type=whole(1, 10**6), default=20, help="training requests of the shipped shop")
+    draft.add_argument("--drafts", type=whole(1, 1000), default=4, help="of each request")
+    draft.add_argument("--tokens", type=whole(1, 10**4), default=80, help="of a draft, at most")
+    draft.add_argument("--temperature", type=float, default=0.7)
+    draft.add_argument("--seed", type=whole(0), default=0)
+    draft.add_argument("--hindsight", action="store_true", help="tell it the click")
+    draft.add_argument("--judge", default="distilled", help="checkpoint whose beam must find the target")
+    draft.add_argument("--record", action="store_true", help="keep what was kept as what the book tells")
 
     artifacts = sub.add_parser("artifacts", help="copy checkpoints of a finished laptop run to data/artifacts")
     run_folder = paths.RUNS / "marketplace-large-laptop-0"
@@ -287,22 +298,15 @@ def _scale(args) -> int:
 
 
 def _hours(args) -> int:
-    from crs_lite.study import pretrained, recorded, results
+    from crs_lite import commands
 
-    if args.record:
-        from tempfile import TemporaryDirectory
+    return commands.hours(args)
 
-        from crs_lite.prepared import RunSpec
 
-        with TemporaryDirectory() as apart:
-            p = RunSpec(get_profile("colab"))(0, Path(apart))
-            made = pretrained.counted(p, "python -m crs_lite hours --record", recorded.committed())
-        results.save(paths.LESSONS, made.model_dump())
-    block = pretrained.markdown(pretrained.load(paths.LESSONS), results.load(paths.BENCH))
-    print(block)
-    if args.write:
-        results.put_block(paths.BOOK / "engine.md", block, "hours")
-    return 0
+def _draft(args) -> int:
+    from crs_lite import commands
+
+    return commands.draft(args)
 
 
 def _handouts(args) -> int:

@@ -22,6 +22,7 @@ ATTACK = RESULTS / "attack.json"  # what damaged files, wrong words, hostile str
 ENUMERABLE = RESULTS / "enumerable.json"  # what the shop shows that is small enough to sum over
 LESSONS = RESULTS / "pretrained.json"  # how much the lessons of a pretrained backbone are
 SCALE = RESULTS / "scale.json"  # a log of ten million searches: memory and minutes
+DRAFTS = RESULTS / "drafts-smollm2.json"  # what a chat model wrote as teacher, and what was kept of it
 EXPERIMENTS = RESULTS / "experiments"  # one folder a log and profile
 EVIDENCE = EXPERIMENTS / "marketplace-first"  # what the ledger judges by, under the first protocol
 SECOND = EXPERIMENTS / "marketplace-large-long"  # and under the second
