@@ -114,8 +114,10 @@ def rollout(
     vocab: Vocabulary,
     config: RLConfig,
     generator: torch.Generator | None = None,
+    rank: Callable[..., np.ndarray] | None = None,
 ) -> Rollout:
-    """Sample a group per prompt and judge it. targets `(B,)` item ids. Runs in evaluation mode: see `decode`."""
+    """Sample a group per prompt and judge it. targets `(B,)` item ids. Runs in evaluation mode: see `decode`. `rank`:
+    what is seen of a list, by default `rank_part`."""
     model.eval()
     tree = plant(model, prompts, vocab.pad)
     drawn = sample(tree, config.group, vocab.end_think, config.max_reasoning, config.temperature, generator)
@@ -128,7 +130,7 @@ def rollout(
         ranked = vocab.items_of(answer.cpu().numpy())[..., None]  # a list of one, (B, G, 1)
     else:
         ranked = beam_search(drawn.tree, trie, config.beams)[0].cpu().numpy()  # (B, G, K)
-    parts = list_parts(ranked, targets[:, None], *about, vocab, config)
+    parts = list_parts(ranked, targets[:, None], *about, vocab, config, rank)
     reward = R.total_reward(parts, config.reward)
     advantage, informative = R.group_advantage(reward, scale=config.scale_advantage)
     return Rollout(prompts, completion, mask, chosen, logprob, parts, reward, advantage, informative)
@@ -159,6 +161,7 @@ def list_parts(
     clean: np.ndarray,
     vocab: Vocabulary,
     config: RLConfig,
+    rank: Callable[..., np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
     """The parts of the reward: ranked `(..., K)` item ids (-1: none), target `(...)`, and of the reasoning its number
     of tokens, whether the model closed it, and whether it is free of ID tokens, each `(...)` -> name -> `(...)`."""
@@ -166,7 +169,7 @@ def list_parts(
         "format": R.format_reward(closed, clean),
         "length": R.length_reward(tokens, config.reward.min_tokens, config.reward.max_tokens),
         "validity": R.validity_reward(ranked >= 0),
-        "rank": rank_part(ranked, target, vocab, config),
+        "rank": (rank or rank_part)(ranked, target, vocab, config),
     }
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -154,9 +155,11 @@ def wrong(p: Prepared, sorted_pool: Stage) -> list[SearchRequest]:
     return [p.pool[i] for i in sorted_pool.json("split.json", dict[str, list[int]])["wrong"]]
 
 
-def explore(p: Prepared, start: Stage, arm: str = "rgrpo", path: str = "round0", rl_seed: int = 0, **changes) -> Stage:
+def explore(
+    p: Prepared, start: Stage, arm: str = "rgrpo", path: str = "round0", rl_seed: int = 0, rank=None, **changes
+) -> Stage:
     """RL from `start` on what it gets wrong. `rl_seed` > 0 repeats it from the same start with other luck; `changes`
-    are single budgets of `RLConfig`, and the folder is named after them."""
+    are single budgets of `RLConfig`, and the folder is named after them; `rank`: see `rl.rollout`, named by `path`."""
     sorted_pool = split(p, start, path)
     config = evolve.rl_config(p.profile, arm, **changes)
 
@@ -173,7 +176,7 @@ def explore(p: Prepared, start: Stage, arm: str = "rgrpo", path: str = "round0",
         reference = backbones.load_model(start.folder) if config.kl > 0 else None
         history = evolve.explore(
             model, reference, p.codec, requests, config, seed, folder / "steps.jsonl", p.thought_prompt,
-            variety.rollout if arm in variety.ARMS else rl.rollout, Keeper(folder / UNFINISHED),
+            variety.rollout if arm in variety.ARMS else partial(rl.rollout, rank=rank), Keeper(folder / UNFINISHED),
         )  # fmt: skip
         backbones.save(folder, backbones.merged(model))
         return {"wrong": len(requests), "steps": len(history)}

@@ -11,15 +11,22 @@ from crs_lite.study.experiments.answers import answers
 from crs_lite.study.experiments.arms import arms
 from crs_lite.study.experiments.capacity import capacity
 from crs_lite.study.experiments.explorers import explorers
+from crs_lite.study.experiments.formats import formats
+from crs_lite.study.experiments.internal import internal
 from crs_lite.study.experiments.lessons import lessons
 from crs_lite.study.experiments.levers import levers
+from crs_lite.study.experiments.list_rewards import list_rewards
 from crs_lite.study.experiments.loop import long_loop, loop, temperature
 from crs_lite.study.experiments.main import main
 from crs_lite.study.experiments.mapping import mapping
 from crs_lite.study.experiments.mend import mend
 from crs_lite.study.experiments.noise import noise
 from crs_lite.study.experiments.own_log import own_log, own_log_choices
+from crs_lite.study.experiments.pretrained import pretrained
+from crs_lite.study.experiments.schedules import schedules
 from crs_lite.study.experiments.shared import Made
+from crs_lite.study.experiments.sizes import sizes
+from crs_lite.study.experiments.teachers import teachers
 from crs_lite.study.experiments.thoughts import thoughts
 from crs_lite.study.experiments.tune import tune, tune_baselines
 
@@ -40,6 +47,13 @@ EXPERIMENTS: dict[str, Callable[[Prepared], Made]] = {
     "answers": answers,
     "thoughts": thoughts,
     "explorers": explorers,
+    "formats": formats,
+    "schedules": schedules,
+    "list-rewards": list_rewards,
+    "sizes": sizes,
+    "internal": internal,
+    "teachers": teachers,
+    "pretrained": pretrained,
     "own-log-choices": own_log_choices,
     "own-log": own_log,
 }

@@ -1,0 +1,74 @@
+"""Which schedule: SFT, RL, one after the other, or in turns? N2: all from one distilled start, with equal updates and
+tokens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from crs_lite import evolve
+from crs_lite.model import backbones
+from crs_lite.prepared import Prepared
+from crs_lite.study.experiments.shared import TUNED, Made, later, tested
+from crs_lite.tasks import Example, reasoned, token_batches
+from crs_lite.training import align, distil, explore, supervised
+from crs_lite.workspace import Stage
+
+TOKENS = 7200  # of a step: what a step of R-GRPO reads and samples on average, by the recorded rows of `explorers`
+# Each word is a stage that begins where the one before ended; it takes its share of twice `rl_steps` updates.
+SCHEDULES: dict[str, tuple[str, ...]] = {
+    "sft": ("sft",),
+    "rl": ("rl",),
+    "sft-rl": ("sft", "rl"),
+    "rl-sft": ("rl", "sft"),
+    "alternate": ("rl", "sft", "rl", "sft"),
+}
+
+
+def schedules(p: Prepared) -> Made:
+    """The last checkpoint of every schedule, and the first stage of RL and of SFT alone, which several share."""
+    start, total = later(distil, p, later(align, p)), 2 * p.profile.rl_steps
+    for name, words in SCHEDULES.items():
+        stage, steps = start, total // len(words)
+        for n, word in enumerate(words):
+            path = f"schedule-{name}-{n}" if n else f"schedule-{word}-{steps}"
+            if word == "rl":
+                stage = later(explore, p, stage, "rgrpo", path, **TUNED["rgrpo"], steps=steps)
+            else:
+                stage = later(practise, p, stage, path=path, steps=steps)
+        about = {"words": list(words), "steps": steps, "tokens_a_step": TOKENS}
+        yield name, partial(tested, p, f"schedule {name}", stage, **about)
+
+
+def practise(p: Prepared, start: Stage, path: str, steps: int) -> Stage:
+    """SFT alone: `steps` updates of `TOKENS` tokens on the start's own reasoning that led to the target, from there."""
+
+    def lessons() -> list[Example]:
+        model = backbones.load_model(start.folder)
+        kept = evolve.collect(model, p.codec, p.pool, p.profile, p.seed, p.thought_prompt)
+        pairs = [(p.pool[i], p.perception.write(p.pool[i]) + text, p.pool[i].target) for i, text in kept]
+        return as_many(reasoned(p.codec, pairs), steps, p.seed)
+
+    q = replace(p, profile=replace(p.profile, batch_tokens=TOKENS))
+    depends = {"steps": steps, "samples": p.profile.collect_samples, "temperature": p.profile.rl_temperature}
+    return supervised(q, path, start, depends, lessons, p.profile.sft_lr)
+
+
+def as_many(examples: list[Example], steps: int, seed: int) -> list[Example]:
+    """The examples again and again, in a new order each time, as many as fill `steps` batches of `TOKENS` tokens."""
+    rng, out = np.random.default_rng(seed), []
+    if not examples:
+        return out
+
+    def batches(n: int) -> int:
+        return len(token_batches([len(e.ids) for e in out[:n]], TOKENS, seed))
+
+    while batches(len(out)) <= steps:
+        out += [examples[i] for i in rng.permutation(len(examples))]
+    low, high = 0, len(out)  # the most examples that still fit
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if batches(middle) <= steps else (low, middle - 1)
+    return out[:low]
