@@ -149,6 +149,7 @@ the book
         drawings            the figures of chapters 2 to 5
         drawings_67         the figures of chapters 6 and 7
         drawings_10         the figures of chapters 1 and 10
+        drawings_13         the figures of chapter 13
         drawings_14         the figures of chapter 14
         drawings_rgrpo      the figures of chapters 8 and 9
         records             recorded rows as tables

@@ -59,12 +59,12 @@ ABOUT = {
         "The teacher has two faults: it states the shop's favourite value where it knows nothing (prior bias), and "
         "what the student cannot see (capacity bias). Does the student's own practice remove them?",
         "argues that it does, and does not count",
-        "ch09-loop",
+        "ch13-auditing-the-reasoning",
     ),
     "O1": About(
         "How often does a thought say a thing twice, contradict itself, or contradict the context it was written for?",
         "names it as a limitation, and does not count",
-        "ch10-full-system",
+        "ch13-auditing-the-reasoning",
     ),
     "E1": About("Is the mean over sixteen thoughts' lists better than the list of one?", NEVER, "ch11-fair-fight"),
     "E2": About("Is that merged list better than everything that does not reason?", NEVER, "ch11-fair-fight"),
