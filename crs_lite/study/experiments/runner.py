@@ -23,7 +23,10 @@ from crs_lite.study.recorded import SCHEMA, read, write
 from crs_lite.workspace import hardware, versions
 
 VARIED = {"rl_lr", "hidden", "ffn", "minutes"}  # what rows of one profile may differ in: arms, widths, a remark
-ITS_OWN = {"sizes": {"train_requests", "layers", "fresh_pool"}}  # what an experiment is about
+ITS_OWN = {
+    "sizes": {"train_requests", "layers", "fresh_pool"},
+    "formats": {"batch_tokens"},
+}  # what an experiment is about
 
 
 @dataclass(frozen=True)
