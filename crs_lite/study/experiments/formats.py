@@ -14,9 +14,10 @@ from crs_lite.workspace import Workspace
 
 
 def formats(p: Prepared) -> Made:
-    """The direct answer after alignment, which has seen every request once: with text, with one learned vector for
-    every fact (also so that items keep their IDs, and with as many updates as text), with the query alone, and without each group whose worth
-    the ceilings know. With vectors also a distilled start's one greedy thought. The ceilings beside them, once."""
+    """The direct answer after alignment, which has seen every request once: with text; with one learned vector for
+    every fact (also so that items keep their IDs, and with as many updates as text); with the query alone; without
+    each group whose worth the ceilings know. With vectors also a distilled start's one greedy thought. The ceilings
+    beside them, once."""
     if p.truth and p.seed == 0:
         for group in GROUPS:
             name = f"informed-without-{group}"
