@@ -19,6 +19,7 @@ def differences(rows: Mapping[str, tuple[str, Difference]], xlabel: str) -> plt.
         ax.plot(d.mean, y, "o", color=COLOURS[colour], ms=6)
     ax.axvline(0, color="0.5", lw=1)
     ax.set_yticks(range(len(rows)), list(reversed(rows)))
+    ax.set_ylim(-0.6, len(rows) - 0.4)
     ax.set_xlabel(xlabel)
     return fig
 
@@ -34,6 +35,7 @@ def worth(groups: Mapping[str, tuple[Difference, Difference]], xlabel: str) -> p
             ax.plot(d.mean, y + up, mark, color=COLOURS[colour], ms=6, label=label)
     ax.axvline(0, color="0.5", lw=1)
     ax.set_yticks(range(len(groups)), list(reversed(groups)))
+    ax.set_ylim(-0.6, len(groups) - 0.4)
     ax.set_xlabel(xlabel)
     ax.legend(frameon=False, fontsize=8, ncol=2, bbox_to_anchor=(0.5, 1.0), loc="lower center")
     return fig
