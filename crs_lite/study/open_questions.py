@@ -149,9 +149,10 @@ def n3(e: Study) -> Entry:
         return Entry(entry.id, entry.claim)
     metric, utility = (effect.difference for effect in entry.effects)
     for name, label in REWARDS.items():
-        for measure in ("NDCG@10", "utility", "NDCG@50", "coverage") if name != "log2" else ("NDCG@50", "coverage"):
-            if found := gains(e, name).get(measure):
-                entry.effects.append(Effect(f"{label}: {measure}", found[0]))
+        found = gains(e, name) if name != "log2" else {}
+        for measure in ("NDCG@10", "utility"):
+            if measure in found:
+                entry.effects.append(Effect(f"{label}: {measure}", found[measure][0]))
     if judge(metric, ()) != "reproduced" and judge(utility, ()) != "reproduced":
         return on_seeds("no gain to judge", entry)
     return on_seeds("reproduced" if judge(utility, ()) == "reproduced" else "not reproduced", entry)
