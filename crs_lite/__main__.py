@@ -9,8 +9,8 @@ from pathlib import Path
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from crs_lite import paths
-from crs_lite.arguments import Parser, budgets, existing, new_folder, to_the_end, whole
+from crs_lite import deadline, paths
+from crs_lite.arguments import OUT_OF_TIME, Parser, budgets, existing, minutes, new_folder, to_the_end, whole
 from crs_lite.errors import CRSError
 from crs_lite.profiles import PROFILES, get_profile
 
@@ -18,6 +18,7 @@ EXAMPLES = """examples:
   python -m crs_lite data                               regenerate the shipped marketplace, check its hash
   python -m crs_lite run --profile smoke                the whole system in about two minutes
   python -m crs_lite run --profile laptop --seed 1      the real thing on two cores
+  python -m crs_lite run --profile laptop --minutes 50  as much of it as fits; the same command goes on
   python -m crs_lite run --log help                     the formats of real logs, their files and fields
   python -m crs_lite run --profile smoke --log amazon2023 --reviews R.jsonl.gz --meta M.jsonl.gz
   accelerate launch --num_processes 2 -m crs_lite run   on two GPUs: training shared by two processes
@@ -26,6 +27,7 @@ EXAMPLES = """examples:
   python -m crs_lite enumerable --record --write        the shop that is small enough to sum over, and its page
   python -m crs_lite bench beam step                    ours against the stock libraries
   python -m crs_lite scale                              a million items, ten million searches: memory, minutes
+  python -m crs_lite draft --teacher smollm2            a language model writes lessons: how many can be kept?
   python -m crs_lite results runs/marketplace-large-laptop-0/results.json
   python -m crs_lite book --profile smoke               execute every notebook, build the pages
 """
@@ -55,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--profile", default="smoke", help=f"one of {', '.join(PROFILES)}")
     run.add_argument("--seed", type=whole(0), default=0)
     _add_source(run)
+    _add_minutes(run)
     run.add_argument("--out", type=new_folder, help="run folder (default: runs/LOG-PROFILE-SEED)")
 
     experiment = sub.add_parser("experiment", help="a named experiment over several seeds; a finished arm is one row")
@@ -70,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
         "--try", action="store_true", dest="trying", help="allow uncommitted code; rows go to runs/tried"
     )
     _add_source(experiment)
+    _add_minutes(experiment)
     experiment.add_argument(
         "--out", type=new_folder, help="folder of rows (default: book/results/experiments/LOG-PROFILE)"
     )
@@ -84,10 +88,10 @@ def parser() -> argparse.ArgumentParser:
     )
 
     bench = sub.add_parser(
-        "bench", help="time beams, rollouts, steps, the trie and K-means against the stock libraries"
+        "bench", help="time beams, rollouts, steps, the trie, K-means and a backbone against the stock libraries"
     )
     bench.add_argument(
-        "names", nargs="*", metavar="NAME", help="beam, rollout, step, trie, sid; default: all, 10 minutes"
+        "names", nargs="*", metavar="NAME", help="beam, rollout, step, trie, sid, pretrained; default: all, 11 minutes"
     )
     out = paths.RUNS / "bench.json"
     bench.add_argument("--out", type=Path, default=out, help="results file; rows of other names in it stay")
@@ -97,6 +101,20 @@ def parser() -> argparse.ArgumentParser:
     scale.add_argument("--searches", type=whole(1000, 10**9), default=10**7)
     scale.add_argument("--contexts", type=whole(10, 10**6), default=10**4, help="requests whose contexts are made")
     scale.add_argument("--record", action="store_true", help="keep what was measured as what the book tells")
+
+    hours = sub.add_parser("hours", help="what a pretrained backbone would take on one core: an estimate, nothing runs")
+    hours.add_argument("--record", action="store_true", help="count the lessons anew: a minute")
+    hours.add_argument("--write", action="store_true", help="write the table into book/engine.md")
+    draft = sub.add_parser("draft", help="a chat model as teacher: it writes drafts, and what can be checked is kept")
+    draft.add_argument("--teacher", default="smollm2", help="smollm2, the folder of a chat model, or a hub name")
+    draft.add_argument("--requests", type=whole(1, 10**6), default=20, help="training requests of the shipped shop")
+    draft.add_argument("--drafts", type=whole(1, 1000), default=4, help="of each request")
+    draft.add_argument("--tokens", type=whole(1, 10**4), default=80, help="of a draft, at most")
+    draft.add_argument("--temperature", type=float, default=0.7)
+    draft.add_argument("--seed", type=whole(0), default=0)
+    draft.add_argument("--hindsight", action="store_true", help="tell it the click")
+    draft.add_argument("--judge", default="distilled", help="checkpoint whose beam must find the target")
+    draft.add_argument("--record", action="store_true", help="keep what was kept as what the book tells")
 
     artifacts = sub.add_parser("artifacts", help="copy checkpoints of a finished laptop run to data/artifacts")
     run_folder = paths.RUNS / "marketplace-large-laptop-0"
@@ -143,6 +161,16 @@ def _add_source(p: argparse.ArgumentParser) -> None:
     p.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="change single budgets of the profile")
 
 
+def _add_minutes(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "--minutes",
+        type=minutes,
+        metavar="N",
+        help="end after so many minutes, at the next safe point: between two training steps, or before the next stage "
+        f"or row; exit status {OUT_OF_TIME}, and the same command goes on from there",
+    )
+
+
 def _spec(args):
     """-> (what to run, the words that say so): profile, log, files, changed budgets."""
     from crs_lite.adapters import registry
@@ -158,11 +186,12 @@ def _spec(args):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command. Returns the exit status: 0, or 2 after one sentence that says what was wrong (see
+    """Run one command. Returns the exit status: 0, or another after one sentence that says what ended it (see
     `arguments`)."""
 
     def command() -> int:
         args = parser().parse_args(argv)
+        deadline.set_to(deadline.after(getattr(args, "minutes", None)))
         if getattr(args, "log", None) == "help":
             from crs_lite.adapters import registry
 
@@ -266,6 +295,18 @@ def _scale(args) -> int:
     results.save(paths.SCALE if args.record else paths.RUNS / "scale.json", made.model_dump())
     print(scale.markdown(made))
     return 0
+
+
+def _hours(args) -> int:
+    from crs_lite import commands
+
+    return commands.hours(args)
+
+
+def _draft(args) -> int:
+    from crs_lite import commands
+
+    return commands.draft(args)
 
 
 def _handouts(args) -> int:

@@ -15,9 +15,11 @@ from typing import Annotated, NoReturn
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from crs_lite.deadline import OutOfTime
 from crs_lite.errors import CRSError
 
-WRONG, FAILED, INTERRUPTED = 2, 1, 130  # exit statuses: what was asked for, what happened, Ctrl-C
+# Exit statuses: what was asked for, what happened, Ctrl-C; its minutes are over (EX_TEMPFAIL: run the command again).
+WRONG, FAILED, INTERRUPTED, OUT_OF_TIME = 2, 1, 130, 75
 TRACEBACK = "CRS_LITE_TRACEBACK"  # an environment variable: set, unforeseen faults are shown as Python shows them
 KEPT = "finished stages are kept, and the same command goes on from there"
 
@@ -41,6 +43,14 @@ def whole(least: int, most: int = 2**31) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"{word!r}: {e.errors()[0]['msg']}") from None
 
     return read
+
+
+def minutes(word: str) -> float:
+    """The type of an argument that is a time in minutes, fractions allowed."""
+    try:
+        return TypeAdapter(Annotated[float, Field(gt=0, le=10**6)]).validate_python(word)
+    except ValidationError as e:
+        raise argparse.ArgumentTypeError(f"{word!r}: {e.errors()[0]['msg']}") from None
 
 
 def existing(word: str) -> Path:
@@ -84,6 +94,8 @@ def to_the_end(command: Callable[[], int]) -> int:
             sys.stdout.flush()  # a full disk or a closed output may only show now
     except CRSError as e:
         return _say(WRONG, str(e))
+    except OutOfTime as e:
+        return _say(OUT_OF_TIME, f"the minutes are over: stopped {e}; {KEPT}.", "")
     except KeyboardInterrupt:
         return _say(INTERRUPTED, f"interrupted; {KEPT}.")
     except BrokenPipeError:
@@ -99,9 +111,9 @@ def to_the_end(command: Callable[[], int]) -> int:
         return _say(FAILED, _of_the_system(e) or _unforeseen(e))
 
 
-def _say(status: int, sentence: str) -> int:
+def _say(status: int, sentence: str, begin: str = "error: ") -> int:
     with suppress(OSError):  # nobody listens any more
-        print(f"error: {' '.join(sentence.split())}", file=sys.stderr, flush=True)
+        print(f"{begin}{' '.join(sentence.split())}", file=sys.stderr, flush=True)
     return status
 
 

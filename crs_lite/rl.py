@@ -81,9 +81,8 @@ class Vocabulary:
 
     def items_of(self, codes: np.ndarray) -> np.ndarray:
         """Token ids `(..., 4)` -> items `(...)`, -1 where they name none."""
-        return np.array([self._item.get(tuple(c), -1) for c in codes.reshape(-1, codes.shape[-1]).tolist()]).reshape(
-            codes.shape[:-1]
-        )
+        rows = codes.reshape(-1, codes.shape[-1]).tolist()
+        return np.array([self._item.get(tuple(c), -1) for c in rows]).reshape(codes.shape[:-1])
 
     def codes_of(self, items: np.ndarray) -> np.ndarray:
         """Token ids of items `(...)` -> `(..., 4)`; -1 where there is no item."""
@@ -116,8 +115,7 @@ def rollout(
     generator: torch.Generator | None = None,
     rank: Callable[..., np.ndarray] | None = None,
 ) -> Rollout:
-    """Sample a group per prompt and judge it. targets `(B,)` item ids. Runs in evaluation mode: see `decode`. `rank`:
-    what is seen of a list, by default `rank_part`."""
+    """Sample a group per prompt and judge it, by `rank` or else `rank_part`. targets `(B,)` item ids. See `decode`."""
     model.eval()
     tree = plant(model, prompts, vocab.pad)
     drawn = sample(tree, config.group, vocab.end_think, config.max_reasoning, config.temperature, generator)
@@ -276,8 +274,7 @@ def policy_loss(
     a = advantage[..., None]
     gain = torch.minimum(ratio * a, ratio.clamp(1 - config.clip, 1 + config.clip) * a)
     heard = (advantage != 0).any(-1, keepdim=True)[..., None].float()  # (B, 1, 1)
-    per_token = -gain
-    kl = torch.zeros_like(logprob)
+    per_token, kl = -gain, torch.zeros_like(logprob)
     if reference is not None and config.kl > 0:
         gap = reference - logprob
         kl = gap.exp() - gap - 1  # the k3 estimator: unbiased, never negative

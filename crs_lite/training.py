@@ -17,7 +17,7 @@ from tqdm import tqdm
 from crs_lite import evolve, rl, sft, variety
 from crs_lite.files import write_json, write_json_lines
 from crs_lite.logs import SearchRequest
-from crs_lite.model import backbones
+from crs_lite.model import backbones, bfloat16
 from crs_lite.prepared import Prepared
 from crs_lite.ranker import roundtrip
 from crs_lite.tasks import Example, context_to_sid, item_to_sid, reasoned, sid_to_item, specification_to_sid
@@ -32,23 +32,27 @@ def align(p: Prepared) -> Stage:
     profile = p.profile
 
     def learn(folder: Path) -> dict:
-        model, codec = _trainable(p, p.fresh), p.codec
-        # The trainer repeats its data for `align_context_epochs`; item pairs must be seen more often than that.
-        repeat = max(1, profile.align_item_epochs // profile.align_context_epochs)
-        # Spelling a title is harder than naming an ID, so it gets half as many lessons again.
-        pairs = item_to_sid(codec) * repeat + sid_to_item(codec) * (repeat + repeat // 2)
-        spec = specification_to_sid(codec, p.teacher.describe, len(p.log.items) * repeat, p.seed)
-        contexts = context_to_sid(codec, p.train, profile.align_reconstruct)
-        lessons = pairs + spec + contexts
+        model, codec = _trainable(p, p.fresh, folder), p.codec
+        lessons = about_items(p) + context_to_sid(codec, p.train, profile.align_reconstruct)
         log = _taught(p, model, lessons, profile.align_context_epochs, profile.align_lr, folder)
-        model = backbones.merged(model)
+        remembered, model = bfloat16.remembered(model), backbones.merged(model)
         backbones.save(folder, model)
         write_json(folder / "log.json", log)
-        return roundtrip(model, codec, profile.check_items)
+        return {**roundtrip(model, codec, profile.check_items), **remembered}
 
     fields = ("align_item_epochs", "align_context_epochs", "align_reconstruct", "align_lr", "batch_tokens", "dtype")
     depends = {"backbone": p.fresh, **p.context_key, **{f: getattr(profile, f) for f in fields}}
     return p.work.run("align", depends, learn, together=True)
+
+
+def about_items(p: Prepared) -> list[Example]:
+    """The lessons of alignment that no request plays a part in: items and IDs both ways, specifications -> ID."""
+    profile, codec = p.profile, p.codec
+    # The trainer repeats its data for `align_context_epochs`; item pairs must be seen more often than that.
+    repeat = max(1, profile.align_item_epochs // profile.align_context_epochs)
+    # Spelling a title is harder than naming an ID, so it gets half as many lessons again.
+    pairs = item_to_sid(codec) * repeat + sid_to_item(codec) * (repeat + repeat // 2)
+    return pairs + specification_to_sid(codec, p.teacher.describe, len(p.log.items) * repeat, p.seed)
 
 
 def supervised(
@@ -65,13 +69,13 @@ def supervised(
     profile, passes = p.profile, epochs or p.profile.sft_epochs
 
     def learn(folder: Path) -> dict:
-        model = _trainable(p, start)
+        model = _trainable(p, start, folder)
         rows = examples()
         # A weak model may get nothing right; then there is nothing to learn from.
         log = _taught(p, model, rows, passes, lr, folder) if rows else []
         backbones.save(folder, backbones.merged(model))
         write_json(folder / "log.json", log)
-        return {"examples": len(rows)}
+        return {"examples": len(rows), **bfloat16.remembered(model)}
 
     budgets = {f: getattr(profile, f) for f in ("batch_tokens", "dtype")}
     key = {"start": start, "lr": lr, "sft_epochs": passes, **p.context_key, **budgets, **depends}
@@ -172,14 +176,14 @@ def explore(
             backbones.save(folder, backbones.load_model(start.folder))
             write_json_lines(folder / "steps.jsonl", [])
             return {"wrong": 0, "steps": 0}
-        model = _trainable(p, start)
-        reference = backbones.load_model(start.folder) if config.kl > 0 else None
+        model = _trainable(p, start, folder)
+        reference = bfloat16.like(model, backbones.load_model(start.folder)) if config.kl > 0 else None
         history = evolve.explore(
             model, reference, p.codec, requests, config, seed, folder / "steps.jsonl", p.thought_prompt,
             variety.rollout if arm in variety.ARMS else partial(rl.rollout, rank=rank), Keeper(folder / UNFINISHED),
         )  # fmt: skip
         backbones.save(folder, backbones.merged(model))
-        return {"wrong": len(requests), "steps": len(history)}
+        return {"wrong": len(requests), "steps": len(history), **bfloat16.remembered(model)}
 
     depends = {"split": sorted_pool, "config": asdict(config), "forced": "no action"}
     depends |= {"rl_seed": rl_seed} if rl_seed else {}
@@ -225,9 +229,11 @@ def consolidate(p: Prepared, start: Stage, collected: Stage, name: str, id_only:
 # -- shared -----------------------------------------------------------------------------------------
 
 
-def _trainable(p: Prepared, start: Stage):
-    """The model of a checkpoint, ready to learn (see `backbones.adapt`)."""
-    return backbones.adapt(backbones.load_model(start.folder), p.profile.lora_rank)
+def _trainable(p: Prepared, start: Stage, folder: Path):
+    """The model of a checkpoint, ready to learn (see `backbones.adapt`) in the stage's `folder`, in the numbers that
+    this machine is fastest with of those the profile allows (see `bfloat16.prepare`)."""
+    model = backbones.adapt(backbones.load_model(start.folder), p.profile.lora_rank)
+    return bfloat16.prepare(model, p.profile.dtype, folder / UNFINISHED)
 
 
 def _taught(p: Prepared, model, rows: list[Example], epochs: int, lr: float, folder: Path) -> list[dict]:

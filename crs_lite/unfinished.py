@@ -25,6 +25,7 @@ from torch.distributed import all_gather_object, broadcast_object_list
 from transformers import Trainer, TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
 
+from crs_lite import deadline
 from crs_lite.errors import CRSError
 from crs_lite.files import write_json
 from crs_lite.model.distributed import n_processes, process_number
@@ -69,7 +70,7 @@ class Keeper:
     def __init__(self, folder: Path):
         self.folder = as_first(folder)  # the first process's folder holds the state of all
         self.everywhere = GlobalGenerators()
-        self._saved_at = perf_counter()
+        self._saved_at, self._over = perf_counter(), False
 
     def load(self, parts: dict[str, Any]) -> Any:
         """Put what was saved into `parts` (name -> model, optimiser, schedule, scaler or generator) and the global
@@ -112,15 +113,19 @@ class Keeper:
             self.keep(parts, position)
 
     def due(self) -> bool:
-        """Is it time? All processes agree."""
-        return as_first(perf_counter() - self._saved_at >= SECONDS)
+        """Is it time, because a while has passed or the command's minutes are over? All processes agree."""
+        self._over, a_while = as_first((deadline.passed(), perf_counter() - self._saved_at >= SECONDS))
+        return self._over or a_while
 
     def keep(self, parts: dict[str, Any], position: Any) -> None:
-        """`save`, now. Raises `CRSError` when a weight is not a finite number: such a state helps nobody."""
+        """`save`, now. Raises `CRSError` when a weight is not a finite number: such a state helps nobody; and, with all
+        kept, `OutOfTime` when the command's minutes are over."""
         if bad := [name for name, p in trainable(parts["model"]).items() if not torch.isfinite(p).all()]:
             raise CRSError(f"{self.folder}: the weights {bad[0]} are not finite any more; lower the learning rate.")
         self._write({**parts, "everywhere": self.everywhere}, position)
         self._saved_at = perf_counter()
+        if self._over:
+            raise deadline.OutOfTime(f"between two training steps, which {self.folder} keeps")
 
     def _write(self, parts: dict[str, Any], position: Any) -> None:
         tensors: dict[str, torch.Tensor] = {}

@@ -29,10 +29,11 @@ import torch
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
-from crs_lite import vouched
+from crs_lite import deadline, vouched
 from crs_lite.errors import CRSError
 from crs_lite.files import read_json, write_json
 from crs_lite.model.distributed import n_processes, process_number, wait
+from crs_lite.unfinished import as_first
 
 MANIFEST = "manifest.json"
 UNFINISHED = "unfinished"  # in a half-made stage: the folder that outlives a kill
@@ -133,7 +134,8 @@ class Workspace:
 
         `depends` may hold `Stage`s: their keys stand for them. All random generators are seeded from seed and name.
         Of several processes the first makes the stage and the others wait, unless it is made `together` (training):
-        then all call `make`, and the first one's folder is kept.
+        then all call `make`, and the first one's folder is kept. Raises `OutOfTime` before a stage is made when the
+        command's minutes are over.
         """
         values = {k: v.key if isinstance(v, Stage) else v for k, v in depends.items()}
         key = digest({"stage": name, "seed": self.seed, "versions": versions(), **values})
@@ -143,6 +145,8 @@ class Workspace:
             vouched.check(folder, known.files, _remedy(folder))
         wait()  # all have read the same state
         if not known or known.key != key:
+            if as_first(deadline.passed()):
+                raise deadline.OutOfTime(f"before stage {name}")
             with alone(self.root, name):
                 known = read_manifest(folder)  # whoever had the folder before us may have made it
                 wait()

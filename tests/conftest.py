@@ -173,10 +173,16 @@ def toy_study(_toy_study, monkeypatch):
 
 # -- pages ----------------------------------------------------------------------------------------------
 
+QUIET = (
+    "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update "
+    "--disable-sync --disable-quic"
+)
+
 
 @pytest.fixture(scope="module")
 def chromium():
-    """A headless Chromium, for pages that are opened alone."""
+    """A headless Chromium that asks for nothing by itself. (One a file: while playwright runs, its process can run no
+    other event loop, and notebooks need one.)"""
     import shutil
 
     from playwright.sync_api import sync_playwright
@@ -185,6 +191,6 @@ def chromium():
     if where is None:
         pytest.fail("The page tests need Chromium: apt-get install chromium")
     with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=where, args=["--no-sandbox", "--disable-gpu"])
+        browser = p.chromium.launch(executable_path=where, args=QUIET.split())
         yield browser
         browser.close()

@@ -1,6 +1,7 @@
 """Training that dies where it is told to, for `test_resume` and `test_unfinished`; also a program to be killed.
 
-Arguments of the program: kind ("sft", "rl", "lora"), folder of a workspace, step at which it kills itself (-1: never).
+Arguments of the program: kind ("sft", "rl", "lora", or "sft rounded", "rl rounded": in bfloat16 passes), folder of a
+workspace, step at which it kills itself (-1: never).
 """
 
 import json
@@ -15,7 +16,7 @@ from two_processes import fresh_model, tokenizer
 
 from crs_lite import rl, sft, unfinished
 from crs_lite.files import write_json
-from crs_lite.model import backbones
+from crs_lite.model import backbones, bfloat16
 from crs_lite.rl import RLConfig, Vocabulary
 from crs_lite.tasks import Example
 from crs_lite.trie import Trie
@@ -37,6 +38,8 @@ def learn(kind: str, folder: Path, die) -> None:
             p.mul_(3 if p.ndim > 1 else 1)
     if kind == "lora":
         model = backbones.adapt(model, 2)
+    if kind.endswith(" rounded"):
+        model, kind = bfloat16.round_weights(model), kind.removesuffix(" rounded")
     keeper = Keeper(folder / UNFINISHED)
     if kind == "rl":
         rng = np.random.default_rng(0)

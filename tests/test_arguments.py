@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 import pytest
 
 from crs_lite import arguments
-from crs_lite.arguments import budgets, existing, new_folder, to_the_end, whole
+from crs_lite.arguments import budgets, existing, minutes, new_folder, to_the_end, whole
 from crs_lite.errors import CRSError
 from crs_lite.paths import ROOT
 
@@ -48,6 +48,13 @@ def test_whole_numbers_have_bounds():
     for word in ("0", "-1", "1001", "ten", "1.5", "", "1e3", "9" * 5000, "nan"):
         with pytest.raises(argparse.ArgumentTypeError):
             read(word)
+
+
+def test_minutes_are_positive_and_may_be_fractions():
+    assert (minutes("90"), minutes("0.5"), minutes("1e3")) == (90.0, 0.5, 1000.0)
+    for word in ("0", "-1", "nan", "inf", "", "soon", "1e7"):
+        with pytest.raises(argparse.ArgumentTypeError):
+            minutes(word)
 
 
 def test_folders_to_read_and_to_write(tmp_path):

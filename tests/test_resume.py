@@ -62,6 +62,17 @@ def test_deaths_at_random_steps_change_no_byte(tmp_path, undisturbed, kind, luck
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["rl", "sft"])
+def test_deaths_in_bfloat16_passes_change_no_byte(tmp_path, undisturbed, kind):
+    """What is kept is float32, so nothing is lost between two lives."""
+    for at in (4, 2):
+        with pytest.raises(resumable.Death):
+            resumable.run(f"{kind} rounded", tmp_path, killed_at(at))
+    ended = resumable.outcome(resumable.run(f"{kind} rounded", tmp_path).folder)
+    assert ended == undisturbed(f"{kind} rounded") and ended["weights"] != undisturbed(kind)["weights"]
+
+
+@pytest.mark.slow
 def test_a_death_at_every_step_ends_in_time_and_changes_no_byte(tmp_path, undisturbed):
     """Each life makes one step: the state of the step before is there, and none is made twice."""
     for _ in range(7):

@@ -80,19 +80,3 @@ def shares_of_the_way(parts: pd.DataFrame, marks: dict[str, float]) -> plt.Figur
     ax.set_xlabel("NDCG@10, mean over seeds")
     ax.legend(frameon=False, fontsize=8, ncol=4, bbox_to_anchor=(0.4, 1.0), loc="lower center", handlelength=1.5)
     return fig
-
-
-def followed(shares: pd.DataFrame) -> plt.Figure:
-    """How far the new value comes on its way to where the old one was: attribute (rows, the first on top) by decoder;
-    a missing value is not drawn."""
-    fig, ax = side_by_side(1, 6.8, 0.42 * len(shares) + 1.2)
-    y = np.arange(len(shares))[::-1]
-    for column, colour, mark in zip(shares, ("red", "orange", "blue"), "osD", strict=True):
-        ax.plot(shares[column], y, mark, ms=7, color=COLOURS[colour], label=column)
-    for x in (0, 1):
-        ax.axvline(x, color="0.7", lw=0.8)
-    ax.set_yticks(y, shares.index)
-    ax.set_ylim(-0.5, len(shares) - 0.5)
-    ax.set_xlabel("0: the list ignores the word      1: it follows")
-    ax.legend(frameon=False, fontsize=8, ncol=3, bbox_to_anchor=(0.5, 1.0), loc="lower center")
-    return fig

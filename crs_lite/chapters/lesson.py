@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from pydantic import BaseModel, FiniteFloat
@@ -13,7 +13,9 @@ from crs_lite.errors import CRSError
 from crs_lite.files import read_json
 from crs_lite.logs import SearchLog, SearchRequest
 from crs_lite.paths import CHAPTERS
-from crs_lite.tasks import Codec
+
+if TYPE_CHECKING:
+    from crs_lite.tasks import Codec  # brings torch and transformers, which who only runs notebooks can do without
 
 ANSWERS = Path(__file__).with_name("answers.json")
 HEADLINE_MIME = "application/x-crs-headline+json"  # how a recorded metric stands in a notebook's output

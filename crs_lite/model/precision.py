@@ -1,5 +1,5 @@
-"""Numbers on any hardware: float32 on a CPU, bfloat16 where the card has it, float16 with a loss scaler elsewhere (a
-T4)."""
+"""Numbers on accelerators: bfloat16 where the card has it, float16 with a loss scaler elsewhere (a T4). A CPU computes
+in float32, or as `bfloat16` says."""
 
 from __future__ import annotations
 

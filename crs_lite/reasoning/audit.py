@@ -54,7 +54,7 @@ def audit(
     out = {
         "attribute_truth": n_true / n_stated if n_stated else None,
         "stated": sum(map(len, stated)) / len(texts),
-        "repeated": sum(map(_repeats, texts)) / len(texts),
+        "repeated": sum(map(repeats, texts)) / len(texts),
         "contradicts_itself": sum(contradicts_itself(text, parser) for text in texts) / len(texts),
         "words": sum(len(text.split()) for text in texts) / len(texts),
     }
@@ -95,7 +95,7 @@ def planted(
     return out
 
 
-def _repeats(text: str) -> bool:
+def repeats(text: str) -> bool:
     """Whether a sentence of two words or more stands twice (one word may be the rest of "Dr. Martens")."""
     said = [" ".join(s.lower().split()) for s in sentences(text) if len(s.split()) > 1]
     return len(set(said)) < len(said)

@@ -4,12 +4,16 @@ profile."""
 from __future__ import annotations
 
 import ast
+import math
+import multiprocessing
 import os
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -20,7 +24,7 @@ import nbformat
 import psutil
 from nbformat import NotebookNode
 
-from crs_lite.chapters.lesson import HEADLINE_MIME, Recorded
+from crs_lite.chapters.lesson import HEADLINE_MIME, Recorded, recorded_minutes
 from crs_lite.errors import CRSError
 from crs_lite.files import read_json, write_json
 from crs_lite.paths import CHAPTERS, ROOT
@@ -29,6 +33,8 @@ from crs_lite.site.render import render, without_added_cells
 from crs_lite.workspace import hardware
 
 KERNEL = "crs-lite"
+WHOLE = "the whole book"  # beside the chapters, in what is recorded
+ROOM = 5e9  # bytes that two of the largest chapters want at `smoke`, with what runs them
 
 
 @dataclass(frozen=True)
@@ -44,13 +50,15 @@ class NotebookRun:
 
 @dataclass(frozen=True)
 class BookReport:
-    """What `build_book` did. `index` is the first page, None when the pages could not be rendered."""
+    """What `build_book` did. `index` is the first page, None when the pages could not be rendered. `whole`: of every
+    notebook and the pages together, by the clock, with the memory of all processes at once; None after less."""
 
     profile: str
     hardware: str
     runs: list[NotebookRun]
     index: Path | None
     render_error: str | None = None
+    whole: NotebookRun | None = None
 
     @property
     def ok(self) -> bool:
@@ -183,8 +191,9 @@ def _once_more(execute: Callable, *args, **options) -> None:
         execute(*args, **options)
 
 
-def execute(path: Path, output: Path, profile: str, *, root: Path = ROOT) -> NotebookRun:
-    """Run one notebook from top to bottom in its own folder, and write it, outputs included, to `output`.
+def execute(path: Path, output: Path, profile: str, *, root: Path = ROOT, bar: bool = True) -> NotebookRun:
+    """Run one notebook from top to bottom in its own folder, and write it, outputs included, to `output`. A `bar` shows
+    how far it is.
 
     A failing cell does not raise: the returned `error` names it. The notebook imports the `crs_lite` of `root`, if
     there is one. Raises `CRSError` as `check_parameters` does.
@@ -208,7 +217,7 @@ def execute(path: Path, output: Path, profile: str, *, root: Path = ROOT) -> Not
                 cwd=str(path.parent),
                 kernel_name=KERNEL,
                 language="python",
-                progress_bar={"desc": chapter},
+                progress_bar={"desc": chapter} if bar else False,
                 extra_arguments=["--log-level=ERROR"],  # of the kernel: its warnings are not about the notebook
             )
         except PapermillExecutionError as e:
@@ -241,6 +250,50 @@ def _failed_cell(notebook: NotebookNode) -> str:
 # -- the whole book -------------------------------------------------------------------------------
 
 
+def _two_fit(profile: str) -> bool:
+    """Whether two notebooks run at a time. Not beyond `smoke`: there a chapter may use every core and much memory."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return profile == "smoke" and cores >= 2 and psutil.virtual_memory().available >= ROOM
+
+
+def _one_of_two() -> None:
+    """What a process does before it runs notebooks beside another: its kernels get one thread each, and it ends with
+    the process that started it, even when that one is killed (kernels do so by themselves)."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    parent = multiprocessing.parent_process()
+    assert parent
+    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+
+
+def _run_two_at_a_time(
+    chapters: dict[str, Path], outputs: dict[str, Path], profile: str, root: Path
+) -> list[NotebookRun]:
+    """`execute` in two processes, so that environment and memory of a notebook are its own; those that took longest
+    when they were recorded begin, new ones before them. Returns the runs in the order of `chapters`."""
+    waiting = sorted(chapters, key=lambda c: -(recorded_minutes(Path(c).name, profile) or math.inf))
+    runs: dict[str, NotebookRun] = {}
+    running: dict[Future[NotebookRun], str] = {}
+    print(f"{len(chapters)} notebooks, two at a time ...", flush=True)
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(2, mp_context=fresh, initializer=_one_of_two) as pool:
+        while waiting or running:
+            while waiting and len(running) < 2:  # and none before its turn: Ctrl-C waits for the two that run
+                chapter = waiting.pop(0)
+                task = pool.submit(execute, chapters[chapter], outputs[chapter], profile, root=root, bar=False)
+                running[task] = chapter
+            for task in wait(running, return_when=FIRST_COMPLETED).done:
+                chapter = running.pop(task)
+                try:
+                    run = runs[chapter] = task.result()
+                except BrokenProcessPool:
+                    raise CRSError(
+                        "a process that ran notebooks was ended from outside; free memory, run again."
+                    ) from None
+                said = f"failed ({run.error})" if run.error else "done"
+                print(f"{len(runs):3d} of {len(chapters)}: {chapter} {said}, {run.minutes:.1f} min", flush=True)
+    return [runs[chapter] for chapter in chapters]
+
+
 def build_book(
     profile: str, out: Path, *, run_notebooks: bool = True, only: str = "*", root: Path = ROOT
 ) -> BookReport:
@@ -248,8 +301,9 @@ def build_book(
     the pages into `out/profile/html`.
 
     `smoke` pages show the committed notebooks, other profiles the run just made (or, with `run_notebooks=False`,
-    the run found in `out/profile/notebooks`). A failing notebook does not stop the others: see `BookReport.ok`. After
-    `only`, pages wait until every notebook has run.
+    the run found in `out/profile/notebooks`). At `smoke` two notebooks run at a time, one thread each, where a second
+    core and the memory are there. A failing notebook does not stop the others: see `BookReport.ok`. After `only`,
+    pages wait until every notebook has run.
     Raises `CRSError` for an unknown profile, a pattern that no notebook matches, a notebook without a proper parameters
     cell, or no run to show.
     """
@@ -260,34 +314,40 @@ def build_book(
     outputs = {chapter: out / "notebooks" / f"{chapter}.ipynb" for chapter in chapters}
     for path in chapters.values():  # before the first of them runs for an hour
         check_parameters(nbformat.read(path, as_version=4), path.relative_to(root), {"PROFILE": profile})
-    runs = []
-    if run_notebooks:
-        some = {chapter: path for chapter, path in chapters.items() if fnmatch(path.stem, only)}
-        if not some:
+    some = {chapter: path for chapter, path in chapters.items() if run_notebooks and fnmatch(path.stem, only)}
+    if run_notebooks and not some:
+        raise CRSError(
+            f"no notebook is called {only!r}; use a pattern for {', '.join(p.stem for p in chapters.values())}."
+        )
+    start = time.perf_counter()
+    with PeakMemory() as memory:
+        if len(some) > 1 and _two_fit(profile):
+            runs = _run_two_at_a_time(some, outputs, profile, root)
+        else:
+            runs = [execute(path, outputs[chapter], profile, root=root) for chapter, path in some.items()]
+        missing = [chapter for chapter, path in outputs.items() if profile != "smoke" and not path.exists()]
+        if missing and only != "*":
+            print(f"No pages yet: {', '.join(missing)} have not run at {profile}.")
+            return BookReport(profile, hardware(), runs, None)
+        if missing:
             raise CRSError(
-                f"no notebook is called {only!r}; use a pattern for {', '.join(p.stem for p in chapters.values())}."
+                f"{outputs[missing[0]]}: no such run; run `python -m crs_lite book --profile {profile}` first."
             )
-        runs = [execute(path, outputs[chapter], profile, root=root) for chapter, path in some.items()]
-    missing = [chapter for chapter, path in outputs.items() if profile != "smoke" and not path.exists()]
-    if missing and only != "*":
-        print(f"No pages yet: {', '.join(missing)} have not run at {profile}.")
-        return BookReport(profile, hardware(), runs, None)
-    if missing:
-        raise CRSError(f"{outputs[missing[0]]}: no such run; run `python -m crs_lite book --profile {profile}` first.")
-    index, fault = None, None
-    try:
-        print("Rendering the pages ...", flush=True)
-        index = render(root, out, None if profile == "smoke" else outputs)
-    except CRSError as e:
-        fault = str(e)
-    return BookReport(profile, hardware(), runs, index, fault)
+        index, fault = None, None
+        try:
+            print("Rendering the pages ...", flush=True)
+            index = render(root, out, None if profile == "smoke" else outputs)
+        except CRSError as e:
+            fault = str(e)
+    whole = NotebookRun(WHOLE, (time.perf_counter() - start) / 60, memory.peak / 1e6)
+    return BookReport(profile, hardware(), runs, index, fault, whole if len(runs) == len(chapters) else None)
 
 
 def record(report: BookReport, path: Path = CHAPTERS) -> None:
-    """Keep minutes, memory and headline metrics of every chapter that ran without a fault, beside those of other
-    profiles."""
+    """Keep minutes, memory and headline metrics of every chapter that ran without a fault, and of the book as a whole
+    if all did, beside those of other profiles."""
     known = _recorded(path)
-    for run in report.runs:
+    for run in [*report.runs, *([report.whole] if report.whole and report.ok else [])]:
         if run.error is None:
             row = {"minutes": round(run.minutes, 2), "peak_mb": round(run.peak_mb), "headlines": run.headlines}
             row |= {"hardware": report.hardware, "date": date.today().isoformat()}
@@ -317,7 +377,7 @@ def main_summary(report: BookReport) -> str:
     lines = []
     if report.runs:
         rows = [("chapter", "minutes", "peak MB", "headline")]
-        for run in report.runs:
+        for run in [*report.runs, *([report.whole] if report.whole else [])]:
             metric = ", ".join(f"{name} {value:.4g}" for name, value in run.headlines.items()) or "-"
             rows.append((run.chapter, f"{run.minutes:.2f}", f"{run.peak_mb:.0f}", "failed" if run.error else metric))
         widths = [max(len(row[i]) for row in rows) for i in range(3)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
 
@@ -24,26 +24,13 @@ from crs_lite.model import backbones
 from crs_lite.profiles import get_profile
 from crs_lite.rl import RLConfig, Vocabulary, packed_logprobs, rollout, update
 from crs_lite.sid.kmeans import KMEANS, ResidualKMeans
+from crs_lite.study import pretrained
 from crs_lite.study.stock import PAD, hf_beams, naive_logprobs
+from crs_lite.study.timing import Row, pair, timed
 from crs_lite.trie import Trie
 
 END, WORDS = 3, 2048  # the vocabulary: words below WORDS, ID tokens above
 PROMPT, REASONING, GROUP, BEAMS = 160, 32, 8, 10
-
-
-@dataclass
-class Row:
-    """One measured pair, in seconds; `target` is the wanted ratio stock / ours (below 1: how much slower we may be)."""
-
-    name: str
-    ours: float
-    stock: float
-    target: float | None = None
-    note: str = ""
-    ratio: float = field(init=False)
-
-    def __post_init__(self):
-        self.ratio = self.stock / self.ours
 
 
 @dataclass(frozen=True)
@@ -75,23 +62,6 @@ def random_catalogue(n: int, codes: int, rng: np.random.Generator) -> np.ndarray
     run = np.arange(n) - np.maximum.accumulate(np.where(start, np.arange(n), 0))
     layers = [flat // codes**2, flat // codes % codes, flat % codes, run]
     return np.stack([layer + level * codes for level, layer in enumerate(layers)], axis=1)
-
-
-def pair(ours: Callable[[], float], stock: Callable[[], float], repeats: int) -> tuple[float, float]:
-    """Median seconds of each, taken in turns; the first turn is warm-up. The callables return their own seconds."""
-    seconds = [(ours(), stock()) for _ in range(repeats + 1)][1:]
-    return median(a for a, _ in seconds), median(b for _, b in seconds)
-
-
-def timed(work: Callable[[], object]) -> Callable[[], float]:
-    """-> a function that does the work and returns its seconds."""
-
-    def run() -> float:
-        started = perf_counter()
-        work()
-        return perf_counter() - started
-
-    return run
 
 
 # -- beams ---------------------------------------------------------------------------------------
@@ -371,4 +341,6 @@ def _beam_step(n: int, repeats: int, rng: np.random.Generator, smallest: float |
     return Row(f"beam step, {n:,} items", one, smallest or one, 1 / 1.2, note)
 
 
-ALL: dict[str, Callable[[], list[Row]]] = {"beam": beam, "rollout": rollouts, "step": step, "trie": trie, "sid": sid}
+ALL: dict[str, Callable[[], list[Row]]] = {
+    "beam": beam, "rollout": rollouts, "step": step, "trie": trie, "sid": sid, "pretrained": pretrained.steps,
+}  # fmt: skip

@@ -6,13 +6,14 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from transformers import AddedToken
 
 from crs_lite.baselines.generative import HIDDEN
-from crs_lite.context import Past, escape
+from crs_lite.context import DAYPARTS, MONTHS, Past, escape
 from crs_lite.logs import SearchLog, SearchRequest
 from crs_lite.model import backbones
 from crs_lite.prepared import Prepared, prepare
@@ -79,10 +80,12 @@ def _again(p: Prepared, name: str, log: SearchLog, requests: int, sizes: dict) -
 
 class VectorCodec(Codec):
     """As `Codec`, but what surrounds the query is one learned vector a fact: a token of its own for each value of each
-    field, each past query that is typed often, and each item. IDs and reasoning are as ever."""
+    field, each past query that is typed often, and each item; with `ids` items keep their semantic IDs. Answers and
+    reasoning are as ever."""
 
-    def __init__(self, log: SearchLog, sids, tokenizer, context: dict | None = None):
+    def __init__(self, log: SearchLog, sids, tokenizer, context: dict | None = None, ids: bool = False):
         super().__init__(log, sids, tokenizer, context)
+        self.ids = ids
         self.row = {t: i for i, t in enumerate(tokenizer.convert_ids_to_tokens(range(len(tokenizer))))}
 
     def _of(self, field: str, value: str | None) -> list[int]:
@@ -93,8 +96,8 @@ class VectorCodec(Codec):
     def _when(self, time: str | None) -> list[int]:
         return [i for n, part in enumerate((time or "").split()) for i in self._of(("month", "daypart")[n], part)]
 
-    def _item(self, item: int) -> int:
-        return self.row[vector("item", str(item))]
+    def _item(self, item: int) -> list[int]:
+        return self.sid_ids[item].tolist() if self.ids else [self.row[vector("item", str(item))]]
 
     def facts(self, request: SearchRequest) -> list[int]:
         """What surrounds the query: profile, then past interactions, oldest first, then time, place and entrance."""
@@ -102,10 +105,9 @@ class VectorCodec(Codec):
         known = [i for field, value in context.profile.items() for i in self._of(field, value)]
         history = self.log.history(request, self.builder.max_history)
         for past, seen in zip(context.history, history[len(history) - len(context.history) :], strict=True):
-            known += self._past(past) + [self._item(i) for i in seen.clicked]
-            known += [
-                i for item in seen.skipped[: len(past.skipped)] for i in (*self._of("shown", ""), self._item(item))
-            ]
+            known += self._past(past) + [t for i in seen.clicked for t in self._item(i)]
+            for item in seen.skipped[: len(past.skipped)]:
+                known += [*self._of("shown", "?"), *self._item(item)]
         now = context.request
         return known + self._when(now.time) + self._of("place", now.place) + self._of("entrance", now.entrance)
 
@@ -120,14 +122,22 @@ class VectorCodec(Codec):
         return self._prompts[request.id]
 
     def past_clicks(self, request: SearchRequest) -> list[bool]:
-        """Which tokens of the prompt are vectors of items that were clicked."""
-        prompt, items = self.prompt(request), {self._item(i) for i in range(len(self.log.items))}
-        shown = self.row[vector("shown", "?")]
-        return [t in items and prompt[n - 1] != shown for n, t in enumerate(prompt)]
+        """Which tokens of the prompt are of items that were clicked."""
+        marks, shown = [], 0
+        for token in self.prompt(request):
+            if token == self.row[vector("shown", "?")]:
+                shown = len(self._item(0)) + 1  # this sign and the item behind it
+            marks.append(token in self._items and not shown)
+            shown = max(0, shown - 1)
+        return marks
+
+    @cached_property
+    def _items(self) -> frozenset[int]:
+        return frozenset(t for i in range(len(self.log.items)) for t in self._item(i))
 
     def item_prompt(self, item: int) -> list[int]:
-        """The item's vector, before its ID."""
-        return [self.bos, self._item(item), self.think]
+        """The item's vector, before its ID; with `ids`, its text."""
+        return super().item_prompt(item) if self.ids else [self.bos, *self._item(item), self.think]
 
 
 def vector(field: str, value: str) -> str:
@@ -145,21 +155,27 @@ def vector_names(log: SearchLog) -> list[str]:
     names += [vector("place", r.place) for r in train if r.place] + [
         vector("entrance", r.entrance) for r in train if r.entrance
     ]
-    from crs_lite.context import DAYPARTS, MONTHS
-
     names += [vector("month", m) for m in MONTHS] + [vector("daypart", part) for _, part in DAYPARTS]
     names += [vector("item", str(i.id)) for i in log.items]
     fields = sorted({n[1:].split("=")[0] for n in names})
     return list(dict.fromkeys([*names, *(vector(f, "?") for f in (*fields, "shown"))]))
 
 
-def vectors(p: Prepared) -> Prepared:
-    """The run with vectors in place of the text around the query. Its feed-forward layers are narrower, so that the
-    vectors add at most `ROOM` to the weights."""
+def vectors(p: Prepared, ids: bool = False) -> Prepared:
+    """The run with vectors in place of the text around the query, with `ids` not of the items. Its feed-forward layers
+    are narrower, so that the vectors add at most `ROOM` to the weights."""
     names, profile = vector_names(p.log), p.profile
+    names = [n for n in names if not (ids and n.startswith("<item="))]
     spare = (ROOM - 1) * p.fresh.info["parameters"] - len(names) * profile.hidden
     ffn = profile.ffn + min(0, int(np.floor(spare / (3 * profile.layers * profile.hidden) / 8)) * 8)
-    q = prepare(p.log, p.truth, replace(profile, ffn=max(8, ffn)), p.seed, p.work.root / "vectors", p.shipped)
+    q = prepare(
+        p.log,
+        p.truth,
+        replace(profile, ffn=max(8, ffn)),
+        p.seed,
+        p.work.root / ("vectors-ids" if ids else "vectors"),
+        p.shipped,
+    )
 
     def widen(folder: Path) -> dict:
         model, tokenizer = backbones.load_model(q.fresh.folder, "cpu"), backbones.load_tokenizer(q.fresh.folder)
@@ -169,5 +185,5 @@ def vectors(p: Prepared) -> Prepared:
         return {"parameters": backbones.n_parameters(model), "vocabulary": len(tokenizer), "vectors": len(names)}
 
     fresh = q.work.run("widened", {"backbone": q.fresh, "often": OFTEN}, widen)
-    codec = VectorCodec(p.log, q.sids, backbones.load_tokenizer(fresh.folder), q.codec_options)
+    codec = VectorCodec(p.log, q.sids, backbones.load_tokenizer(fresh.folder), q.codec_options, ids)
     return replace(q, fresh=fresh, codec=codec, perception=Perception(codec, profile.reasoning))

@@ -46,25 +46,35 @@ ABOUT = {
         "8.6 % more for cold-start users",
         "ch10-full-system",
     ),
-    "C6": About("Is a larger language model a better one here?", "better from 0.6 over 1.7 to 4 billion weights"),
+    "C6": About(
+        "Is a larger language model a better one here?",
+        "better from 0.6 over 1.7 to 4 billion weights",
+        "ch14-what-really-matters",
+    ),
     "C7": About(
         "Does the model learn which ID belongs to which item, in both directions?",
         "describes the training, gives no figure for it",
         "ch05-alignment",
     ),
-    "N1": About("Is it the text of the context that helps, or would an embedding of it do?", NEVER),
-    "N2": About("Is taking turns better than either half alone, for the same budget?", NEVER),
-    "N3": About("Does a reward shaped like the metric help the shopper, or only the metric?", NEVER),
+    "N1": About(
+        "Is it the text of the context that helps, or would an embedding of it do?", NEVER, "ch14-what-really-matters"
+    ),
+    "N2": About(
+        "Is taking turns better than either half alone, for the same budget?", NEVER, "ch14-what-really-matters"
+    ),
+    "N3": About(
+        "Does a reward shaped like the metric help the shopper, or only the metric?", NEVER, "ch14-what-really-matters"
+    ),
     "B1": About(
         "The teacher has two faults: it states the shop's favourite value where it knows nothing (prior bias), and "
         "what the student cannot see (capacity bias). Does the student's own practice remove them?",
         "argues that it does, and does not count",
-        "ch09-loop",
+        "ch13-auditing-the-reasoning",
     ),
     "O1": About(
         "How often does a thought say a thing twice, contradict itself, or contradict the context it was written for?",
         "names it as a limitation, and does not count",
-        "ch10-full-system",
+        "ch13-auditing-the-reasoning",
     ),
     "E1": About("Is the mean over sixteen thoughts' lists better than the list of one?", NEVER, "ch11-fair-fight"),
     "E2": About("Is that merged list better than everything that does not reason?", NEVER, "ch11-fair-fight"),
@@ -74,8 +84,12 @@ ABOUT = {
         NEVER,
         "ch11-fair-fight",
     ),
-    "P1": About("Does the main table look the same with a model that was pretrained?", "all of its models are"),
-    "P2": About("Does R-GRPO beat GRPO there?", "all of its models are"),
+    "P1": About(
+        "Does the main table look the same with a model that was pretrained?",
+        "all of its models are",
+        "ch14-what-really-matters",
+    ),
+    "P2": About("Does R-GRPO beat GRPO there?", "all of its models are", "ch14-what-really-matters"),
     "G": About(
         "What share of the best possible list does the system reach, and where is the rest lost?",
         "has no ceiling",
@@ -102,6 +116,7 @@ SHORT = (
         ("the start: share", "the counting model:"),
     ),
 )
+DRAWN_ELSEWHERE = {"N1", "C6"}  # effects ten times as large as the others; chapter 14 draws them
 FOUND = 3  # effects that stand in a claim's table; the rest are behind its fold
 
 
@@ -109,7 +124,7 @@ def blocks(first: Sequence[Entry], second: Sequence[Entry]) -> dict[str, str]:
     """What stands between the markers of the page, by their name."""
     return {
         "verdicts": overview(first, second),
-        "forest": forest(second),
+        "forest": forest([x for x in second if x.id not in DRAWN_ELSEWHERE]),
         "ledger-2": cards(second),
         "ledger": cards(first),
     }

@@ -158,18 +158,24 @@ def n3(e: Study) -> Entry:
 
 
 def c6(e: Study) -> Entry:
-    """Wider and deeper from scratch, at all requests; then fewer requests."""
+    """Wider and deeper from scratch, on 12,500 requests; then more requests."""
     entry = Entry("C6", "quality grows with the size of the backbone", commands=_commands(e, "sizes"))
-    crs = {w: cell(e, w, "8x", "thought") for w in WIDTHS}
-    order = [w for w in WIDTHS if 0 in crs[w]]
-    if len(order) < 2:
-        return Entry(entry.id, entry.claim)
     steps = []
-    for small, large in zip(order, order[1:], strict=False):
-        a, b = ({0: crs[w][0]} for w in (large, small))
-        steps.append(compared(entry, f"one thought, width {WIDTHS[large]} − {WIDTHS[small]}:", [a], [b], ("NDCG@10",)))
+    for asked, name in (("answer", "direct answer"), ("thought", "one thought")):
+        known = [w for w in WIDTHS if 0 in cell(e, w, "1x", asked)]
+        for small, large in zip(known, known[1:], strict=False):
+            a, b = ({0: cell(e, w, "1x", asked)[0]} for w in (large, small))
+            label = f"{name}, width {WIDTHS[large]} − {WIDTHS[small]}:"
+            steps.append(compared(entry, label, [a], [b], ("NDCG@10",)))
+    if not steps:
+        return Entry(entry.id, entry.claim)
+    for asked, name in (("answer", "direct answer"), ("thought", "one thought")):
+        many, few = (cell(e, "usual", amount, asked) for amount in ("8x", "1x"))
+        if found := difference([many], [few], "NDCG@10"):
+            label = f"{name}, {AMOUNTS['8x']:,} − {AMOUNTS['1x']:,} requests ({COUNTED[found[1]]}): NDCG@10"
+            entry.effects.append(Effect(label, found[0]))
     for amount, n in AMOUNTS.items():
-        thought, answer = (cell(e, "usual", amount, asked) for asked in ASKED[:2][::-1])
+        thought, answer = (cell(e, "usual", amount, asked) for asked in ("thought", "answer"))
         if found := difference([thought], [answer], "NDCG@10"):
             label = f"one thought − direct, {n:,} requests ({COUNTED[found[1]]}): NDCG@10"
             entry.effects.append(Effect(label, found[0]))

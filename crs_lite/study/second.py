@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crs_lite.study import open_questions
 from crs_lite.study.comparison import (
     BIAS,
     FAULTS,
@@ -220,6 +221,6 @@ CLAIMS = (c1, c2, c3, c4, lambda e: c2(e, cold=True), b1, o1, e1, e2, e3, e4, go
 
 
 def ledger(folder: Path) -> list[Entry]:
-    """Every claim under the second protocol, judged by the rows in `folder`."""
+    """Every claim under the second protocol, judged by the rows in `folder`, then those of the fourth."""
     found = {name: gather(folder, name) for name in EXPERIMENTS}
-    return [claim(found) for claim in CLAIMS]
+    return [claim(found) for claim in CLAIMS] + open_questions.ledger(folder)

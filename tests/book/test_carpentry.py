@@ -12,7 +12,7 @@ import pytest
 
 from crs_lite.paths import BOOK
 
-DONE = ("01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12")
+DONE = ("01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12", "13", "14")
 CHAPTERS = [BOOK / "quickstart.ipynb", *(next(BOOK.glob(f"ch{number}-*.ipynb")) for number in DONE)]
 VISIBLE, HIDDEN, WIDTH = 30, 40, 80  # lines of a cell, columns
 

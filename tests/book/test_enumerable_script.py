@@ -1,17 +1,13 @@
 """The enumerable shop in JavaScript is the one in Python, number for number: run in Chromium, compared to 1e-6."""
 
-import shutil
-
 import numpy as np
 import pytest
-from playwright.sync_api import sync_playwright
 
 from crs_lite.enumerable import exact
 from crs_lite.enumerable.training import Settings, Trainer
 from crs_lite.paths import BOOK
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-QUIET = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
 RUN = """(settings) => {
     const trainer = new EnumerableShop.Trainer(settings), rows = []
     while (!trainer.finished) rows.push(trainer.step() ?? {})
@@ -20,16 +16,10 @@ RUN = """(settings) => {
 
 
 @pytest.fixture(scope="module")
-def tab():
-    where = shutil.which("chromium")
-    if where is None:
-        pytest.fail("The page tests need Chromium: apt-get install chromium")
-    with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=where, args=QUIET.split())
-        page = browser.new_page()
-        page.add_script_tag(path=str(BOOK / "live" / "enumerable.js"))
-        yield page
-        browser.close()
+def tab(chromium):
+    page = chromium.new_page()
+    page.add_script_tag(path=str(BOOK / "live" / "enumerable.js"))
+    return page
 
 
 SHORT = {"align": 40, "distil": 40, "rl": 20}

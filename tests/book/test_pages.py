@@ -1,21 +1,15 @@
 """Every page in Debian's Chromium: local, quiet, readable on a phone and in the dark; and the notebooks behind it."""
 
 import re
-import shutil
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from crs_lite.site import build
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow(minutes=3)]
 
-QUIET = (
-    "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update "
-    "--disable-sync --disable-quic"
-)
 LOCAL = ("file:", "data:", "blob:", "about:")
 FACTS = """async () => {
     if (window.MathJax && MathJax.startup) await MathJax.startup.promise
@@ -63,17 +57,6 @@ def site(tmp_path_factory):
     report = build.build_book("smoke", tmp_path_factory.mktemp("build"), run_notebooks=False)
     assert report.ok, build.main_summary(report)
     return report.index.parent
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    where = shutil.which("chromium")
-    if where is None:
-        pytest.fail("The page tests need Chromium: apt-get install chromium")
-    with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=where, args=QUIET.split())
-        yield browser
-        browser.close()
 
 
 def visit(browser, page: Path, width=1280, scheme="light"):

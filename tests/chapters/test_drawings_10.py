@@ -8,10 +8,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_hex
 
 from crs_lite.chapters import drawings_10
-from crs_lite.chapters.plots import COLOURS
 
 
 @pytest.fixture(autouse=True)
@@ -48,13 +46,3 @@ def test_stacked_parts_end_where_their_sum_is():
     ends = [bar.get_x() + bar.get_width() for bar in ax.patches]
     assert np.allclose(ends, [0.2, 0.5, 0.5, 0.6, 0.7, 0.7])
     assert ax.lines[0].get_xdata() == [0.55, 0.55]
-
-
-def test_every_decoder_has_its_own_mark_and_what_was_not_measured_is_left_out():
-    shares = pd.DataFrame({"a": [1.0, 0.6], "b": [0.5, np.nan], "c": [0.4, 0.0]}, index=["category", "style"])
-    ax = drawings_10.followed(shares).axes[0]
-    found = [line for line in ax.lines if line.get_marker() in "osD"]
-    assert [line.get_xdata()[0] for line in found] == [1.0, 0.5, 0.4] and np.isnan(found[1].get_xdata()[1])
-    wanted = [COLOURS[c].lower() for c in ("red", "orange", "blue")]
-    assert [to_hex(line.get_color()).lower() for line in found] == wanted
-    assert [line.get_ydata()[0] for line in found] == [1, 1, 1]

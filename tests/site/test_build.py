@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -100,6 +102,75 @@ def test_one_failing_chapter_stops_neither_the_others_nor_the_pages(tmp_path):
     assert "PROFILE laptop" not in source  # it stays as it was
 
 
+BESIDE = """
+import os, time
+from pathlib import Path
+Path(f"{NAME}.begun").touch()
+until = time.time() + 120
+while not Path(f"{OTHER}.begun").exists():  # it runs now, or this one fails
+    assert time.time() < until, "alone"
+    time.sleep(0.05)
+"""
+SHARED = """
+from crs_lite.chapters.lesson import headline
+from crs_lite.workspace import Workspace
+
+def make(folder):
+    with open("made.txt", "a") as made:
+        made.write(NAME)
+    time.sleep(0.5)
+    (folder / "who.txt").write_text(str(os.getpid()))
+
+stage = Workspace(Path("run"), 0).run("stage", {}, make)
+headline("maker", int((stage.folder / "who.txt").read_text()))
+headline("threads", int(os.environ["OMP_NUM_THREADS"]))
+"""
+
+
+@pytest.mark.slow
+def test_two_notebooks_run_at_a_time_and_do_not_disturb_each_other(tmp_path, monkeypatch, capsys):
+    """Two that meet and want the same stage: it is made once. A third fails, and a fourth comes after it."""
+    monkeypatch.setattr(build, "_two_fit", lambda profile: True)
+    monkeypatch.setattr(build, "render", lambda root, out, executed: out / "html" / "index.html")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+
+    def meets(name, other, held):
+        code = f"NAME, OTHER, held = {name!r}, {other!r}, b'x' * {held}" + BESIDE
+        return notebook(code, SHARED)
+
+    root = write_book(
+        tmp_path,
+        last=notebook("from crs_lite.chapters.lesson import headline\nheadline('last', 1)"),
+        fails=notebook("raise RuntimeError('it broke')"),
+        big=meets("big", "small", 600_000_000),
+        small=meets("small", "big", 1),
+    )
+    longest = {"big": 9.0, "small": 8.0, "fails": 7.0, "last": 1.0}
+    monkeypatch.setattr(build, "recorded_minutes", lambda chapter, profile: longest[chapter])
+    report = build.build_book("smoke", tmp_path / "build", root=root)
+    last, fails, big, small = report.runs  # as the reader finds them, not as they ran
+    assert [r.chapter for r in report.runs] == ["book/last", "book/fails", "book/big", "book/small"]
+    assert fails.error == "book/fails.ipynb, cell 3: RuntimeError: it broke" and not report.ok
+    assert [r.error for r in (last, big, small)] == [None] * 3 and last.headlines == {"last": 1}
+    assert big.headlines == small.headlines and big.headlines["threads"] == 1
+    assert (root / "book" / "made.txt").read_text() in ("big", "small")
+    assert 500 < big.peak_mb - small.peak_mb < 700  # each counts its own
+    assert report.whole.peak_mb > big.peak_mb + small.peak_mb - 100 and report.whole.minutes > big.minutes
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "4 notebooks, two at a time ..." and sum(" of 4: book/" in line for line in said) == 4
+    assert "book/last done" in said[4] and "it broke" in "".join(said[1:5])
+
+
+@pytest.mark.parametrize(
+    ("profile", "cores", "memory", "fit"),
+    [("smoke", 2, 8e9, True), ("smoke", 1, 8e9, False), ("smoke", 2, 4e9, False), ("laptop", 2, 64e9, False)],
+)
+def test_two_notebooks_run_at_a_time_where_they_fit(monkeypatch, profile, cores, memory, fit):
+    monkeypatch.setattr(build.os, "sched_getaffinity", lambda pid: set(range(cores)), raising=False)
+    monkeypatch.setattr(build.psutil, "virtual_memory", lambda: SimpleNamespace(available=memory))
+    assert build._two_fit(profile) == fit
+
+
 def test_chapters_can_be_run_one_at_a_time_and_the_pages_come_with_the_last(tmp_path, monkeypatch, capsys):
     def execute(path, output, profile, *, root):
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -116,6 +187,7 @@ def test_chapters_can_be_run_one_at_a_time_and_the_pages_come_with_the_last(tmp_
     assert "book/two have not run" in capsys.readouterr().out
     second = build.build_book("laptop", tmp_path / "build", only="two", root=root)
     assert [run.chapter for run in second.runs] == ["book/two"] and second.index is not None
+    assert second.whole is None and build.build_book("laptop", tmp_path / "build", root=root).whole is not None
 
 
 def test_no_run_to_show(tmp_path):
@@ -140,6 +212,9 @@ def test_the_table():
         f"Open {report.index}",
     ]
     assert not report.ok
+    whole = build.NotebookRun(build.WHOLE, 13.0, 1000.0)
+    table = build.main_summary(replace(report, whole=whole)).splitlines()
+    assert table[4:6] == ["book/third             1.00        5  failed", "the whole book        13.00     1000  -"]
 
 
 def test_headlines_come_in_the_order_of_their_cells():
@@ -162,7 +237,13 @@ def test_what_is_recorded_stays_until_it_is_recorded_again(tmp_path):
     build.record(build.BookReport("smoke", "another", [run], None), path)
     failed = build.NotebookRun("book/ch", 9.0, 9.0, {}, "it broke")
     build.record(build.BookReport("laptop", "a machine", [failed], None), path)
+    whole = build.NotebookRun(build.WHOLE, 7.5, 3000.0)
+    index = Path("index.html")
+    build.record(build.BookReport("smoke", "a machine", [failed], index, whole=whole), path)
+    assert build.WHOLE not in json.loads(path.read_text(encoding="utf-8"))  # a whole book is one without a fault
+    build.record(build.BookReport("smoke", "another", [run], index, whole=whole), path)
     known = json.loads(path.read_text(encoding="utf-8"))
+    assert known[build.WHOLE]["smoke"]["minutes"] == 7.5
     assert known["ch"]["laptop"]["minutes"] == 1.23 and known["ch"]["smoke"]["hardware"] == "another"
     assert "| ch | laptop | 1.2 | 500 | a machine |" in build.recorded_runs(path)
 

@@ -92,6 +92,18 @@ def test_every_fact_is_one_token_and_the_query_stays_text(p, q):
     assert not any(t.startswith("<item") for t in p.tokenizer.get_vocab())
 
 
+def test_items_may_keep_their_ids(p):
+    q = vectors(p, ids=True)
+    r = with_past(p)
+    prompt, known = q.codec.prompt(r), set(q.codec.sid_ids.flatten().tolist())
+    clicked = [t for past in p.log.history(r) for i in past.clicked for t in q.codec.sid_ids[i].tolist()]
+    marked = [t for t, yes in zip(prompt, q.codec.past_clicks(r), strict=True) if yes]
+    assert marked == clicked[len(clicked) - len(marked) :] and len(marked) >= 4
+    assert sum(t in known for t in prompt) > len(marked)  # skipped items stand there too, unmarked
+    assert not any(t.startswith("<item=") for t in q.tokenizer.get_vocab())
+    assert q.codec.item_prompt(3) != vectors(p).codec.item_prompt(3)
+
+
 def test_what_is_rare_or_new_has_the_vector_of_all_that_is_rare(q, p):
     r = with_past(p).model_copy(update={"id": 10**6, "place": "Atlantis"})
     assert "<place=?>" in q.tokenizer.convert_ids_to_tokens(q.codec.prompt(r))

@@ -25,8 +25,10 @@ QUALITY = {
     ("schedules", "sft"): 0.3,
     ("schedules", "rl"): 0.7,
     ("schedules", "alternate"): 0.5,
-    ("sizes", "half-8x-thought"): 0.2,
-    ("sizes", "wider-8x-thought"): 0.8,
+    ("sizes", "half-1x-thought"): 0.2,
+    ("sizes", "usual-1x-thought"): 0.4,
+    ("sizes", "usual-1x-answer"): 0.3,
+    ("sizes", "wider-1x-thought"): 0.8,
 }
 
 
@@ -50,6 +52,9 @@ def test_verdicts_name_their_seeds(tmp_path):
     assert any(e == "and to the informed ceiling +0.600" or "informed ceiling +0.5" in e or "ceiling +0.6" in e
                for e in found["N1"].effects)  # fmt: skip
     assert sum("width" in e for e in found["C6"].effects) == 2
+    assert any(e.startswith("direct answer, 100,000 − 12,500 requests (three seeds): NDCG@10 +0.3")
+               or e.startswith("direct answer, 100,000 − 12,500 requests (three seeds): NDCG@10 +0.2")
+               for e in found["C6"].effects)  # fmt: skip
     assert all(x.commands for x in found.values() if x.verdict != "not run")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from crs_lite import deadline
 from crs_lite.errors import CRSError
 from crs_lite.prepared import Prepared
 from crs_lite.study.experiments import EXPERIMENTS
@@ -22,7 +23,10 @@ from crs_lite.study.recorded import SCHEMA, read, write
 from crs_lite.workspace import hardware, versions
 
 VARIED = {"rl_lr", "hidden", "ffn", "minutes"}  # what rows of one profile may differ in: arms, widths, a remark
-ITS_OWN = {"sizes": {"train_requests", "layers", "fresh_pool"}}  # what an experiment is about
+ITS_OWN = {
+    "sizes": {"train_requests", "layers", "fresh_pool"},
+    "formats": {"batch_tokens"},
+}  # what an experiment is about
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ def run_seed(job: Job) -> int:
         if path.exists():
             check_same(path, p)
             continue
+        deadline.check(f"before row {name} of seed {job.seed}")
         row = make()
         about = {
             "schema": SCHEMA,
@@ -88,10 +93,18 @@ def run_seed(job: Job) -> int:
 
 
 def run(jobs: Sequence[Job], workers: int = 1) -> int:
-    """All jobs, `workers` at a time, the cores shared among them. Two single-threaded seeds beat one on two cores."""
+    """All jobs, `workers` at a time, the cores shared among them. Two single-threaded seeds beat one on two cores.
+    Raises `OutOfTime` when the command's minutes are over, after every process has come to a safe point."""
     if workers == 1:
         return sum(map(run_seed, jobs))
     threads = max(1, (os.cpu_count() or 1) // workers)
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
+    given = (threads, deadline.end())
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin, initargs=given) as pool:
         return sum(pool.map(run_seed, jobs))
+
+
+def _begin(threads: int, until: float | None) -> None:
+    """What a process does before its first job."""
+    torch.set_num_threads(threads)
+    deadline.set_to(until)

@@ -2,6 +2,7 @@
 
 import toy
 
+from crs_lite.study.contexts import vectors
 from crs_lite.study.experiments import EXPERIMENTS, runner
 
 
@@ -14,9 +15,15 @@ def test_every_format_is_aligned_by_itself_and_judged_without_words(job, hollow,
 
 def test_rows_of_the_formats(toy_study):
     rows = toy_study.rows["formats"]
-    assert set(rows) == {"text", "vectors", "vectors-thought", "without-everything", "without-history",
-                         "without-place_time", "without-profile", "without-device"}  # fmt: skip
+    hidden = {f"without-{g}" for g in ("everything", "history", "place_time", "profile", "device")}
+    assert set(rows) == hidden | {"text", "vectors", "vectors-ids", "vectors-updates", "vectors-thought"}
     assert rows["vectors"]["tokens"] == 0 < rows["vectors-thought"]["tokens"]
     assert rows["vectors"]["parameters"]["vectors"] > 24 and "vectors" not in rows["text"]["parameters"]
     assert rows["vectors"]["profile"]["ffn"] <= rows["text"]["profile"]["ffn"]
+    often, usual = (rows[n]["profile"]["batch_tokens"] for n in ("vectors-updates", "vectors"))
+    p = toy_study.open("run")
+    q = vectors(p)
+    some = p.train[-500:]
+    share = sum(len(q.codec.prompt(r)) for r in some) / sum(len(p.codec.prompt(r)) for r in some)
+    assert often == int(usual * share) < usual
     assert rows["without-everything"]["request_ids"] == rows["text"]["request_ids"]

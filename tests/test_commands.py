@@ -1,0 +1,20 @@
+"""Longer commands, called as the command line calls them (what `draft` writes is tested with `study.drafted`)."""
+
+import pytest
+
+from crs_lite import commands, paths
+from crs_lite.__main__ import parser
+from crs_lite.errors import CRSError
+
+
+def test_hours_tells_what_the_engine_page_tells(capsys):
+    assert commands.hours(parser().parse_args(["hours"])) == 0
+    said = capsys.readouterr().out.strip()
+    assert said and said in (paths.BOOK / "engine.md").read_text(encoding="utf-8")
+
+
+def test_a_draft_without_its_teacher_touches_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RUNS", tmp_path)
+    with pytest.raises(CRSError, match="gone"):
+        commands.draft(parser().parse_args(["draft", "--teacher", str(tmp_path / "gone")]))
+    assert not list(tmp_path.iterdir())
