@@ -1,6 +1,7 @@
 """The rows on a real log (`book/protocol-3.md`): every system beside every other, and five questions answered.
 
-They judge no claim of the paper: the log has no truth, made-up queries, and three seeds.
+They judge no claim of the paper: the log has no truth, made-up queries, and three seeds. `spread` looks for the cause
+of an answer, after the rows were seen, and answers nothing itself.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from crs_lite.errors import CRSError
+from crs_lite.evaluate import Difference
 from crs_lite.study.comparison import NOT_RUN, Effect, difference, hierarchical
 from crs_lite.study.recorded import Row, Rows, gather, values
 
-EXPERIMENT, CHOICES = "own-log", "own-log-choices"
+EXPERIMENT, CHOICES, LESSONS = "own-log", "own-log-choices", "own-log-lessons"
 SEEDS = 3  # fewer answer no question
 # row -> what the system is, what it reads
 SYSTEMS = {
@@ -101,3 +104,26 @@ def _about(found: list[Row]) -> str:
 def chosen(folder: Path) -> dict[str, float]:
     """NDCG@10 on validation requests of everything that was tried."""
     return {n: float(np.mean(values(of[0], "NDCG@10"))) for n, of in gather(folder, CHOICES).items()}
+
+
+# what the counts of the log would conclude of a request: nothing; or facets, of which none, or one at least, is the
+# clicked item's
+CONCLUSIONS = ("nothing", "false of the click", "true of the click")
+
+
+def spread(
+    folder: Path, a: dict[int, Row], b: dict[int, Row], split: str = "test"
+) -> dict[str, tuple[int, Difference]]:
+    """Where the difference a - b in NDCG@10 comes from: conclusion -> (number of requests, difference on these). `a`,
+    `b`: two systems' rows by seed. Raises `CRSError` where they are not on the requests that were looked at."""
+    expected = gather(folder, LESSONS)[f"expected-{split}"][0]
+    said, true = np.array(expected["said"]), np.array(expected["true"])
+    kind = np.where(said == 0, 0, np.where(true == 0, 1, 2))
+    each = []
+    for seed in sorted(set(a) & set(b)):
+        if a[seed]["request_ids"] != expected["request_ids"] or b[seed]["request_ids"] != expected["request_ids"]:
+            raise CRSError(f"rows {a[seed]['row']!r} and {b[seed]['row']!r}: not on the requests of {LESSONS}.")
+        each.append(values(a[seed], "NDCG@10") - values(b[seed], "NDCG@10"))
+    return {
+        name: (int((kind == n).sum()), hierarchical([d[kind == n] for d in each])) for n, name in enumerate(CONCLUSIONS)
+    }

@@ -3,8 +3,9 @@
 import pytest
 from known_world import world
 
+from crs_lite.errors import CRSError
 from crs_lite.paths import BOOK
-from crs_lite.study import real_log
+from crs_lite.study import real_log, recorded
 from crs_lite.study.real_log import QUESTIONS, SYSTEMS
 
 QUALITY = {"direct": 0.2, "distilled": 0.5, "distilled-thoughts": 0.5, "rgrpo": 0.3, "counting": 0.3, "popularity": 0.1}
@@ -59,6 +60,22 @@ def test_the_table_has_a_line_for_every_system_and_says_what_is_missing(tmp_path
     assert "not run" in lines["BM25"] and lines["direct training"].endswith("| 0 1 2 |")
     assert "300 test requests; profile x, about 0.0 M weights from scratch; made on h, from commit abc" in table
     assert real_log.markdown(tmp_path / "nothing").count("not run") == len(SYSTEMS) + len(QUESTIONS)
+
+
+def test_a_difference_is_spread_over_what_could_be_said(tmp_path):
+    """Six requests by hand: two of each kind, in which `a` gains 0, loses all, and gains all."""
+    lists = {"request_ids": [0, 1, 2, 3, 4, 5], "n": 6, "cold": [0] * 6}
+    a = {0: {"row": "a", **lists, "ranks": [0, 0, None, None, 0, 0]}}
+    b = {0: {"row": "b", **lists, "ranks": [0, 0, 0, 0, None, None]}}
+    about = {"schema": 2, "experiment": "own-log-lessons", "row": "expected-test", "seed": 0}
+    expected = {**about, "request_ids": lists["request_ids"], "said": [0, 0, 1, 2, 1, 2], "true": [0, 0, 0, 0, 1, 1]}
+    recorded.write(tmp_path / "own-log-lessons" / "expected-test-seed0.json", expected)
+    found = real_log.spread(tmp_path, a, b)
+    assert {k: (n, d.mean) for k, (n, d) in found.items()} == {
+        "nothing": (2, 0.0), "false of the click": (2, -1.0), "true of the click": (2, 1.0)
+    }  # fmt: skip
+    with pytest.raises(CRSError, match="not on the requests"):
+        real_log.spread(tmp_path, a, {0: {**b[0], "request_ids": [1, 2, 3, 4, 5, 6]}})
 
 
 def test_the_questions_are_those_of_the_protocol():

@@ -21,7 +21,7 @@ from crs_lite.study.experiments.main import main
 from crs_lite.study.experiments.mapping import mapping
 from crs_lite.study.experiments.mend import mend
 from crs_lite.study.experiments.noise import noise
-from crs_lite.study.experiments.own_log import own_log, own_log_choices
+from crs_lite.study.experiments.own_log import own_log, own_log_choices, own_log_lessons
 from crs_lite.study.experiments.pretrained import pretrained
 from crs_lite.study.experiments.schedules import schedules
 from crs_lite.study.experiments.shared import Made
@@ -56,4 +56,5 @@ EXPERIMENTS: dict[str, Callable[[Prepared], Made]] = {
     "pretrained": pretrained,
     "own-log-choices": own_log_choices,
     "own-log": own_log,
+    "own-log-lessons": own_log_lessons,
 }

@@ -2,15 +2,18 @@
 
 `own_log_choices` tries knobs on validation requests, on one seed; `own_log` makes the rows on test requests, with what
 the recorded choices of this log and profile say, else with the usual settings. The recipe is that of the profile
-`own-log`: conclude only, a teacher without hindsight, no direct lessons.
+`own-log`: conclude only, a teacher without hindsight, no direct lessons. `own_log_lessons` trains nothing: it counts
+what there is to teach.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from crs_lite import paths
@@ -21,6 +24,8 @@ from crs_lite.baselines.matching import Matching
 from crs_lite.evaluate import Ranker
 from crs_lite.files import read_arrays, write_arrays
 from crs_lite.prepared import Prepared
+from crs_lite.reasoning.audit import attribute_truth
+from crs_lite.reasoning.facets import facet_values
 from crs_lite.study.controls import Swapped
 from crs_lite.study.experiments.main import fixed_ranker
 from crs_lite.study.experiments.shared import TUNED, Made, checked, later, tested, thoughts_row
@@ -134,3 +139,46 @@ def own_log(p: Prepared) -> Made:
 
 def _row(p: Prepared, name: str, stage, reason: str, ranker=None, knobs: dict | None = None) -> Row:
     return tested(p, f"own log {name}", stage, reason, ranker, **{"chosen": knobs} if knobs else {})
+
+
+def own_log_lessons(p: Prepared) -> Made:
+    """What the teacher's lessons say, and, of the requests that rows are made on, what counts alone would conclude: how
+    many facets, and how many of them are the clicked item's. Nothing is trained."""
+    if p.seed == 0:
+        yield "lessons", partial(_lessons, p)
+        for split in ("valid", "test"):
+            yield f"expected-{split}", partial(_expected, p, split)
+
+
+def _lessons(p: Prepared) -> Row:
+    facets = [item.facets() for item in p.log.items]
+    claims, texts = [p.teacher.claims(r) for r in p.taught], [p.lesson(r) for r in p.taught]
+    true, judged = np.sum([attribute_truth(of, facets[r.target]) for of, r in zip(claims, p.taught, strict=True)], 0)
+    asked = [set(r.query.casefold().split()) for r in p.taught]
+    echoed = sum(set(v.casefold().split()) <= q for of, q in zip(claims, asked, strict=True) for v in of.values())
+    holders = Counter(pair for of in facets for pair in of.items())  # how many items have a value
+    return {
+        "split": "train",
+        "n": len(texts),
+        "nothing": sum(not of for of in claims) / len(texts),  # states no facet: the query is read aloud, no more
+        "stated": sum(map(len, claims)) / len(texts),
+        "true": int(true) / max(int(judged), 1),  # of the clicked item, as a share of what is stated
+        "echoed": echoed / max(sum(map(len, claims)), 1),  # every word of the value stands in the query
+        "tokens": float(np.mean([len(p.codec.reasoning(text)) for text in texts])),
+        "holders": {k: float(np.median([n for (key, _), n in holders.items() if key == k])) for k, _ in holders},
+        "examples": texts[:20],
+    }
+
+
+def _expected(p: Prepared, split: str) -> Row:
+    keys, requests, evidence = list(facet_values(p.log)), p.requests(split), p.teacher.evidence
+    likely = [{k: evidence.likeliest(r, k) for k in keys} for r in requests]
+    said = [{k: v for k, (v, chance) in of.items() if v and chance >= p.teacher.min_support} for of in likely]
+    found = [attribute_truth(of, p.log.items[r.target].facets()) for of, r in zip(said, requests, strict=True)]
+    return {
+        "split": split,
+        "n": len(requests),
+        "request_ids": [r.id for r in requests],
+        "said": [len(of) for of in said],
+        "true": [true for true, _ in found],
+    }

@@ -83,6 +83,27 @@ def test_knobs_reach_the_baselines():
                 assert maker(p, knobs, None) == knobs
 
 
+def test_lessons_and_expectations_are_counted_from_the_log_alone(toy_study):
+    """The teacher of the toy shop explains in hindsight; what counts conclude is held against another path."""
+    p, rows = toy_study.open("run"), toy_study.rows["own-log-lessons"]
+    said = [p.teacher.claims(r) for r in p.taught]
+    wrong = sum(
+        p.log.items[r.target].facets()[k] != v for of, r in zip(said, p.taught, strict=True) for k, v in of.items()
+    )
+    row, n = rows["lessons"], sum(map(len, said))
+    assert row["n"] == len(p.taught) and row["stated"] == pytest.approx(n / row["n"])
+    assert row["true"] == pytest.approx(1 - wrong / n) and row["nothing"] == said.count({}) / row["n"]
+    assert row["tokens"] > 3 and row["examples"][0] == p.lesson(p.taught[0])
+    evidence = p.teacher.evidence
+    for split in ("valid", "test"):
+        row = rows[f"expected-{split}"]
+        assert row["request_ids"] == [r.id for r in p.requests(split)] and row["split"] == split
+        for r, said, true in zip(p.requests(split), row["said"], row["true"], strict=True):
+            sure = {k: v for k in ("category", "brand", "colour") for v, p_ in [evidence.likeliest(r, k)] if p_ >= 0.4}
+            assert said == len(sure)
+            assert true == sum(p.log.items[r.target].facets()[k] == v for k, v in sure.items())
+
+
 def test_the_protocol_says_the_budgets_of_the_profile():
     budgets = dict(re.findall(r"^\| `(\w+)` \| (\d+) \|$", PROTOCOL, flags=re.M))
     profile = asdict(get_profile("own-log"))
