@@ -91,6 +91,9 @@ def n1(e: Study) -> Entry:
         return Entry(entry.id, entry.claim)
     pairs = {
         "on cold starts: NDCG@10": difference([text], [vectors], "NDCG@10", cold=True),
+        "text − vectors with IDs for items (one seed): NDCG@10": difference(
+            [text], [of(e, "formats", "vectors-ids")], "NDCG@10"
+        ),
         "one thought: NDCG@10": difference(
             [of(e, "thoughts", "start")], [of(e, "formats", "vectors-thought")], "NDCG@10"
         ),
