@@ -1,7 +1,7 @@
 """In a chapter stands what teaches: short cells, figures with a number and a caption, the finding on top.
 
-`DONE` lists the chapters that keep these rules, besides the quickstart. To widen it, add a chapter's number. `BESIDE` are
-the notebooks that are no chapters: what they print is short, too."""
+`DONE` lists the chapters that keep these rules, besides the quickstart. To widen it, add a chapter's number. `BESIDE`
+are the notebooks that are no chapters: what they print is short, too."""
 
 import ast
 import json
