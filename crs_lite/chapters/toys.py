@@ -63,7 +63,7 @@ dashed ones are dropped; the table says the same in words"></svg>
 <label><input type="checkbox" data-is="tidy"> renormalise over the allowed tokens</label>
 <p class="crs-says" data-is="says" aria-live="polite"></p>
 {table("The list", ("place", "item", "score", "its logarithm"), "list")}</div>
-<div><fieldset><legend>What the model says</legend>{sliders}</fieldset>
+<div><fieldset><legend>What the model says; behind a node, one together at most</legend>{sliders}</fieldset>
 <button type="button" data-is="reset">Back to the start</button></div></div>"""
     data = {
         first: {"p": p, "below": {second: {"p": q, "item": item} for second, (q, item) in below.items()}}
@@ -99,7 +99,8 @@ line at zero, to the right where a try is pushed up; the table says the same in 
 def _slider(label: str, first: str, second: str | None = None) -> str:
     to = f' data-second="{second}"' if second else ""
     slider = f'<input type="range" min="0" max="1" step="0.05" data-first="{first}"{to} aria-label="{label}">'
-    return f"<label class='{'crs-below' if second else ''}'>{label} {slider}<output></output></label>"
+    shown = '<output aria-live="off"></output>'  # the slider itself says it, with the room that is left
+    return f"<label class='{'crs-below' if second else ''}'>{label} {slider}{shown}</label>"
 
 
 def table(caption: str, head: tuple[str, ...], name: str) -> str:

@@ -1,6 +1,7 @@
 """In a chapter stands what teaches: short cells, figures with a number and a caption, the finding on top.
 
-`DONE` lists the chapters that keep these rules, besides the quickstart. To widen it, add a chapter's number."""
+`DONE` lists the chapters that keep these rules, besides the quickstart. To widen it, add a chapter's number. `BESIDE`
+are the notebooks that are no chapters: what they print is short, too."""
 
 import ast
 import json
@@ -13,7 +14,9 @@ import pytest
 from crs_lite.paths import BOOK
 
 DONE = ("01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12", "13", "14")
+BESIDE = [BOOK / "bug-gallery.ipynb", BOOK / "beyond-one-machine.ipynb"]
 CHAPTERS = [BOOK / "quickstart.ipynb", *(next(BOOK.glob(f"ch{number}-*.ipynb")) for number in DONE)]
+EVERY = CHAPTERS + BESIDE
 VISIBLE, HIDDEN, WIDTH = 30, 40, 80  # lines of a cell, columns
 
 
@@ -51,7 +54,7 @@ def trailing_comments(python: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", EVERY, ids=lambda p: p.stem)
 def test_code_teaches_and_is_short(path):
     faults = {}
     for n, cell in enumerate(cells(path)):
@@ -60,6 +63,27 @@ def test_code_teaches_and_is_short(path):
             if found := code_faults(cell["source"], hidden):
                 faults[n] = found
     assert not faults
+
+
+def printed(cell: dict) -> list[str]:
+    """The lines of text that a cell shows as they are: what it prints, and a value that is no table and no figure."""
+    texts = []
+    for output in cell.get("outputs", []):
+        shown = output.get("data", {})
+        if not {"text/html", "text/markdown", "image/png"} & set(shown):
+            texts += output.get("text", []) or shown.get("text/plain", [])
+    return "".join(texts).splitlines()
+
+
+@pytest.mark.parametrize("path", BESIDE, ids=lambda p: p.stem)
+def test_no_printed_line_is_wider_than_the_code(path):
+    assert not [line for cell in cells(path) for line in printed(cell) if len(line) > WIDTH]
+
+
+def test_a_printed_line_is_a_value_or_a_stream_and_no_table():
+    outputs = [{"text": ["a" * 50, "b" * 50 + "\n"]}, {"data": {"text/plain": ["c"]}}]
+    outputs.append({"data": {"text/plain": ["d" * 90], "text/html": "<table>"}})
+    assert printed({"outputs": outputs}) == ["a" * 50 + "b" * 50, "c"] and printed({}) == []
 
 
 def test_the_rules_for_code_notice_what_they_are_for():
@@ -72,25 +96,25 @@ def test_the_rules_for_code_notice_what_they_are_for():
     assert code_faults("x = f(\n    1\n)  # why", hidden=False) and code_faults("x = [\n  1,  # one\n]", hidden=False)
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", EVERY, ids=lambda p: p.stem)
 def test_every_figure_has_its_number_and_a_caption_below_it(path):
-    number = 0 if path.stem == "quickstart" else int(path.stem[2:4])
+    label = "" if path in BESIDE else "0." if path.stem == "quickstart" else f"{int(path.stem[2:4])}."
     all_cells = cells(path)
     figures = [
         n for n, c in enumerate(all_cells) if any("image/png" in o.get("data", {}) for o in c.get("outputs", []))
     ]
     for count, n in enumerate(figures, 1):
         below = all_cells[n + 1]
-        caption = rf"\*\*Figure {number}\.{count}\.\*\* \w.{{40,}}"
+        caption = rf"\*\*Figure {label}{count}\.\*\* \w.{{40,}}"
         assert below["cell_type"] == "markdown" and re.match(caption, below["source"], re.S), f"figure {count}"
     text = "\n".join(c["source"] for c in all_cells if c["cell_type"] == "markdown")
-    captions = re.findall(rf"\*\*Figure {number}\.(\d+)\.", text)
+    captions = re.findall(rf"\*\*Figure {label}(\d+)\.", text)
     assert [int(c) for c in captions] == list(range(1, len(figures) + 1))
-    named = {int(n) for n in re.findall(rf"Figure {number}\.(\d+)", text)}
+    named = {int(n) for n in re.findall(rf"Figure {label}(\d+)", text)}
     assert named <= set(range(1, len(figures) + 1))
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", EVERY, ids=lambda p: p.stem)
 def test_the_finding_stands_on_top_in_three_sentences(path):
     first = cells(path)[0]["source"]
     head = r"\A# [^\n]+\n\n:::\{admonition\} The finding, in three sentences\n:class: tip\n"

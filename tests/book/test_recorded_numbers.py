@@ -2,13 +2,15 @@
 
 import json
 import re
+from itertools import product
 from math import log2
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from crs_lite.chapters import lesson
-from crs_lite.enumerable import demonstrations
+from crs_lite.enumerable import demonstrations, exact, shop
 from crs_lite.marketplace import LARGE_SHA256
 from crs_lite.paths import BENCH as BENCH_FILE
 from crs_lite.paths import BOOK, ENUMERABLE, EVIDENCE, LESSONS, QUICKSTART, REAL, ROOT, SECOND
@@ -207,3 +209,57 @@ def test_what_the_page_of_the_enumerable_shop_says_in_words_is_so():
     meant = [s[when]["meant"] for s in SHOP["mends"]["1.0"].values() for when in ("before", "after")]
     assert len(meant) == 10 and demonstrations.PRIOR_ITEM not in meant
     assert n["fillers at price 0.3"] > n["fillers at price 0"] and n["one at price 0.3"] <= n["one at price 0"]
+
+
+def shown_table(stem: str, cell: str) -> tuple[list[str], np.ndarray]:
+    """The heads of rows and columns, in the order of the page, and the numbers (rows, columns)."""
+    cells = json.loads((BOOK / f"{stem}.ipynb").read_text(encoding="utf-8"))["cells"]
+    [outputs] = [c["outputs"] for c in cells if c["id"] == cell]
+    [html] = ["".join(o["data"]["text/html"]) for o in outputs if "text/html" in o.get("data", {})]
+    rows = [re.findall(r"<td>(.*?)</td>", row) for row in re.findall(r"<tr.*?</tr>", html, re.S)]
+    return re.findall(r"<th[^>]*>([^<]+)</th>", html), np.array([row for row in rows if row], dtype=float)
+
+
+def test_what_chapter_4_says_of_beams_in_the_enumerable_shop_is_so():
+    """Token by token, with the policy's own probabilities of the next token: which lists are the exact ones?"""
+    policy, mug = demonstrations.distilled(0), 5
+    same = {1: 0, 2: 0, 4: 0}
+    heads, shown = shown_table("ch04-tries-and-beams", "cell-sum")
+    assert heads[:4] == ["beams hold", "the best hold", "not held", "same list, of 12 contexts"]
+    for c, k in product(range(shop.N_CONTEXTS), same):
+        items = {tuple(map(int, codes)): i for i, codes in enumerate(shop.CODES)}
+        beams = {(): 1.0}
+        for level in range(3):
+            grown = {}
+            for path, p in beams.items():
+                below = next(i for codes, i in items.items() if codes[:level] == path)
+                grown |= {(*path, t): p * q for t, q in enumerate(policy.id_probs(c, (), below)[level])}
+            beams = dict(sorted(grown.items(), key=lambda beam: -beam[1])[:k])
+        p = exact.sums(policy, c).items[0]
+        same[k] += [items[path] for path in beams] == np.argsort(-p)[:k].tolist()
+        if c == mug:
+            held, best = sum(beams.values()), np.sort(p)[-k:].sum()
+            assert shown[list(same).index(k), :3].tolist() == pytest.approx([held, best, 1 - held], abs=6e-4)
+    assert list(same.values()) == shown[:, 3].tolist() == [11, 12, 12]
+
+
+def test_what_chapter_8_says_of_judges_in_the_enumerable_shop_is_so():
+    heads, shown = shown_table("ch08-r-grpo", "cell-exact-table")
+    assert heads[:6] == ["lamp Alba plain", "lamp Alba light", *["R-GRPO", "GRPO"] * 2]
+    quantities = product(("value", "silent groups", "groups needed"), ("exact", "drawn"))
+    rows = [*quantities, *product(["cosine"], ("one group", "mean of ten", "all groups"))]
+    table = pd.DataFrame(shown, rows, pd.MultiIndex.from_product([heads[:2], heads[2:4]]))
+    for item in ("lamp Alba plain", "lamp Alba light"):
+        for arm, judge in (("R-GRPO", "list"), ("GRPO", "drawn")):
+            column, known = table[item, arm].to_dict(), SHOP["noise"]["targets"][item][judge]
+            for row, key in (("value", "value"), ("silent groups", "silent"), ("groups needed", "groups")):
+                assert column[row, "exact"] == pytest.approx(known[key], abs=6e-4)
+                assert column[row, "drawn"] == pytest.approx(known[key], rel=0.2, abs=0.01)
+            assert column["cosine", "all groups"] > 0.998
+    likely, rare = ({arm: table[item, arm].to_dict() for arm in heads[2:4]} for item in heads[:2])
+    needed = "groups needed", "exact"
+    assert rare["GRPO"][needed] > 20 * rare["R-GRPO"][needed] and rare["R-GRPO"][needed] < likely["R-GRPO"][needed]
+    assert 0.8 < likely["R-GRPO"][needed] / likely["GRPO"][needed] < 1.25
+    assert rare["GRPO"]["silent groups", "exact"] > 0.5
+    assert rare["GRPO"]["cosine", "mean of ten"] < rare["R-GRPO"]["cosine", "one group"]
+    assert rare["R-GRPO"]["cosine", "all groups"] < 1

@@ -192,6 +192,43 @@ def test_probabilities_behind_a_node_are_one_at_most(trie):
     assert listed(trie) == ["red mug"] and trie.says().endswith("This search has lost it.")
 
 
+def heard(toy) -> dict[str, str]:
+    """Slider, by the name that a screen reader gives it -> what it reads as its value."""
+    sliders = toy.tab.get_by_role("slider").all()
+    return {one.get_attribute("aria-label"): one.get_attribute("aria-valuetext") for one in sliders}
+
+
+def drag(toy, which: str, to: float):
+    """The thumb by mouse from where it stands to a share of the slider's length."""
+    thumb, box = toy.tab.locator(which), toy.tab.locator(which).bounding_box()
+    x = [box["x"] + 8 + (box["width"] - 16) * share for share in (float(thumb.input_value()), to)]
+    toy.tab.mouse.move(x[0], box["y"] + box["height"] / 2)
+    toy.tab.mouse.down()
+    toy.tab.mouse.move(x[1], box["y"] + box["height"] / 2, steps=6)
+    toy.tab.mouse.up()
+
+
+def test_what_a_slider_does_to_its_siblings_is_said_aloud(trie):
+    trie.reset()
+    assert trie.tab.get_attribute("[data-is=says]", "aria-live") == "polite"
+    before = heard(trie)
+    assert before["P(a_0)"] == "0.50; 0.00 left behind the root" and len(before) == 7
+    assert before["P(b_1 | a_0)"] == "0.20; 0.40 left behind a_0"
+    drag(trie, slider("a_2"), 0)
+    after = heard(trie)
+    assert after["P(a_2)"] == "0.00; 0.20 left behind the root"
+    assert after["P(a_0)"] == "0.50; 0.20 left behind the root"  # its sibling gave way
+    assert after["P(b_1 | a_0)"] == before["P(b_1 | a_0)"] and "stops" not in trie.says()
+    drag(trie, slider("a_0"), 1)
+    assert trie.says().startswith("P(a_0) stops at 0.70: its siblings have the rest. The model's likeliest item")
+    assert heard(trie)["P(a_1)"] == "0.30; 0.00 left behind the root"
+    tidy(trie, True)
+    assert heard(trie)["P(b_1 | a_0)"] == "0.20, renormalised 0.33; 0.40 left behind a_0"
+    trie.press(slider("a_0", "b_0"), "ArrowLeft", 4)
+    assert trie.says().startswith("Renormalised: b_0 0.50, b_1 0.50. ")
+    assert heard(trie)["P(b_1 | a_0)"] == "0.20, renormalised 0.50; 0.60 left behind a_0"
+
+
 # -- the ten questions --------------------------------------------------------------------------------
 
 

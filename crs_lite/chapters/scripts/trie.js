@@ -57,7 +57,8 @@
     }
   }
 
-  function show() {
+  // `changed`: what the last slide did besides setting its own value, in words.
+  function show(changed = "") {
     const width = Number(root.querySelector("input[type=radio]:checked").value), tidy = find("tidy").checked;
     const found = search(tree, width, tidy), full = search(tree, 99, false).second;
     picture(found);
@@ -71,23 +72,39 @@
       return tr;
     }));
     const place = list.indexOf(all[0]) + 1;
-    find("says").textContent = `The model's likeliest item is the ${all[0]}. ` +
+    find("says").textContent = `${changed}The model's likeliest item is the ${all[0]}. ` +
       (place ? `This search has it in place ${place}.` : "This search has lost it.");
     for (const range of root.querySelectorAll("input[type=range]")) {
       const way = at(range);
       range.value = way.p;
       range.nextElementSibling.value = way.p.toFixed(2);
+      range.setAttribute("aria-valuetext", aloud(range));
     }
   }
 
   const at = ({ dataset: { first, second } }) => second ? tree[first].below[second] : tree[first];
+  const together = (ways) => Object.values(ways).reduce((sum, way) => sum + way.p, 0);
+  // The ways that share one node with a slider's, and what they share of it when renormalised.
+  const family = ({ dataset: { first, second } }) => second ? tree[first].below : tree;
+  const share = (way, ways) => (together(ways) ? way.p / together(ways) : 0).toFixed(2);
+
+  // What a screen reader says in place of the bare value: a slide changes the room of its siblings, and their shares.
+  function aloud(range) {
+    const way = at(range), ways = family(range), { first, second } = range.dataset;
+    const left = Math.max(0, 1 - together(ways)).toFixed(2);
+    return way.p.toFixed(2) + (find("tidy").checked ? `, renormalised ${share(way, ways)}` : "") +
+      `; ${left} left behind ${second ? first : "the root"}`;
+  }
 
   // The probabilities behind one node are at most one together: a slider stops where there is no room left.
   function slide(range) {
-    const { first, second } = range.dataset, ways = second ? tree[first].below : tree;
-    const others = Object.entries(ways).reduce((sum, [t, way]) => sum + (t === (second ?? first) ? 0 : way.p), 0);
-    at(range).p = Math.round(Math.min(Number(range.value), 1 - others) * 100) / 100;
-    show();
+    const way = at(range), ways = family(range), wanted = Number(range.value);
+    const most = Math.round((1 - together(ways) + way.p) * 100) / 100;
+    way.p = Math.min(wanted, most);
+    const name = range.getAttribute("aria-label"), tokens = Object.entries(ways);
+    const shares = tokens.map(([token, of]) => `${token} ${share(of, ways)}`).join(", ");
+    show((wanted > most ? `${name} stops at ${most.toFixed(2)}: its siblings have the rest. ` : "") +
+         (find("tidy").checked ? `Renormalised: ${shares}. ` : ""));
   }
 
   root.addEventListener("input", (event) => event.target.type === "range" ? slide(event.target) : show());
