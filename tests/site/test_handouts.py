@@ -73,6 +73,19 @@ def test_a_copy_is_plain_and_has_a_stub_for_every_exercise_and_no_solution(path)
 
 
 @pytest.mark.parametrize("path", COPIES, ids=lambda p: p.stem)
+def test_a_stub_s_check_is_the_lesson_s(path):
+    """It is imported, and no cell gives its name to something else."""
+    cells = [c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    source = "\n".join(re.sub(r"^%.*", "", cell, flags=re.M) for cell in cells)
+    if 'check("ex' not in source:
+        return
+    assert "crs_lite.chapters.lesson.check" in imported(source)
+    nodes = list(ast.walk(ast.parse(source)))
+    stored = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    assert not {"check"} & (stored | {node.name for node in nodes if isinstance(node, ast.FunctionDef)})
+
+
+@pytest.mark.parametrize("path", COPIES, ids=lambda p: p.stem)
 def test_a_copy_asks_for_a_gpu_and_fetches_the_published_code(path):
     notebook = nbformat.read(path, as_version=4)
     assert notebook.metadata["accelerator"] == "GPU"
