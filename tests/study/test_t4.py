@@ -3,7 +3,6 @@
 from types import SimpleNamespace
 
 import pytest
-import torch
 
 from crs_lite.merging import MergingRanker
 from crs_lite.model.backbones import load_model
