@@ -103,6 +103,7 @@ a run
         stock               the stock way to decode and update, for comparison
         timing              two ways to do the same, timed in turns
         pretrained          a pretrained backbone without a GPU: its speed, and hours by arithmetic
+        t4                  minutes of the `colab` profile on a T4, by arithmetic
         bench               ours against stock: seconds and ratios
         scale               a log of ten million searches, read, split and asked: memory and minutes
         drafted             a chat model beside the template teachers: what is kept

@@ -102,9 +102,9 @@ def parser() -> argparse.ArgumentParser:
     scale.add_argument("--contexts", type=whole(10, 10**6), default=10**4, help="requests whose contexts are made")
     scale.add_argument("--record", action="store_true", help="keep what was measured as what the book tells")
 
-    hours = sub.add_parser("hours", help="what a pretrained backbone would take on one core: an estimate, nothing runs")
+    hours = sub.add_parser("hours", help="what a pretrained backbone would take on a core or a T4: by arithmetic")
     hours.add_argument("--record", action="store_true", help="count the lessons anew: a minute")
-    hours.add_argument("--write", action="store_true", help="write the table into book/engine.md")
+    hours.add_argument("--write", action="store_true", help="write the tables into book/engine.md and instructors.md")
     draft = sub.add_parser("draft", help="a chat model as teacher: it writes drafts, and what can be checked is kept")
     draft.add_argument("--teacher", default="smollm2", help="smollm2, the folder of a chat model, or a hub name")
     draft.add_argument("--requests", type=whole(1, 10**6), default=20, help="training requests of the shipped shop")

@@ -9,8 +9,8 @@ from crs_lite.profiles import get_profile
 
 
 def hours(args) -> int:
-    """How long a pretrained backbone would take on one core; with `--record` its lessons are counted anew."""
-    from crs_lite.study import pretrained, recorded, results
+    """How long a pretrained backbone would take on a core and on a T4; with `--record` its lessons are counted anew."""
+    from crs_lite.study import pretrained, recorded, results, t4
 
     if args.record:
         from tempfile import TemporaryDirectory
@@ -21,10 +21,13 @@ def hours(args) -> int:
             p = RunSpec(get_profile("colab"))(0, Path(apart))
             made = pretrained.counted(p, "python -m crs_lite hours --record", recorded.committed())
         results.save(paths.LESSONS, made.model_dump())
-    block = pretrained.markdown(pretrained.load(paths.LESSONS), results.load(paths.BENCH))
+    made = pretrained.load(paths.LESSONS)
+    block, on_t4 = pretrained.markdown(made, results.load(paths.BENCH)), t4.markdown(made, get_profile("colab"))
     print(block)
+    print(on_t4)
     if args.write:
         results.put_block(paths.BOOK / "engine.md", block, "hours")
+        results.put_block(paths.BOOK / "instructors.md", on_t4, "t4")
     return 0
 
 

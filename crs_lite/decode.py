@@ -100,13 +100,9 @@ def plant(model: PreTrainedModel, prompts: Sequence[Sequence[int]], pad: int) ->
     see = (causal & mask[:, None]) | torch.eye(ids.shape[1], dtype=torch.bool, device=ids.device)
     cache = empty_cache(model)
     out = model(
-        input_ids=ids,
-        attention_mask=see[:, None],
-        position_ids=position,
-        past_key_values=cache,
-        use_cache=True,
+        input_ids=ids, attention_mask=see[:, None], position_ids=position, past_key_values=cache, use_cache=True,
         logits_to_keep=1,
-    )
+    )  # fmt: skip
     return Tree(model, cache, at_least_float32(out.logits), mask[:, None].clone(), position[:, -1:] + 1)
 
 
@@ -203,12 +199,9 @@ def force(tree: Tree, texts: Sequence[Sequence[int]], pad: int) -> Tree:
     visible = torch.cat([tree.visible.expand(b, width, -1), (causal & real[:, None]) | itself], dim=-1)
     position = tree.position + torch.arange(width, device=device)
     out = tree.model(
-        input_ids=token,
-        attention_mask=visible[:, None],
-        position_ids=position,
-        past_key_values=tree.cache,
+        input_ids=token, attention_mask=visible[:, None], position_ids=position, past_key_values=tree.cache,
         use_cache=True,
-    )
+    )  # fmt: skip
     last = real.sum(-1) - 1
     rows = torch.arange(b, device=device)
     tree.logits = at_least_float32(out.logits[rows, last])[:, None]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from time import perf_counter
 from typing import Literal
@@ -20,6 +20,7 @@ from typing import Literal
 import numpy as np
 import torch
 from torch.nn.functional import pad as pad_tensor
+from torch.utils.checkpoint import checkpoint
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
@@ -35,6 +36,7 @@ from crs_lite.trie import Trie
 Arm = Literal["grpo", "rgrpo", "beam_top1", "merged", "mixture"]  # the last two: see `variety`
 Loss = Literal["grpo", "dapo", "dr_grpo"]
 SKIPPED = 20  # float16 steps that may overflow in a row
+ROOM = 10**8  # tokens x layers x width that a pass keeps for its backward pass, about 7 GB (our choice: half a T4)
 
 
 @dataclass(frozen=True)
@@ -229,12 +231,9 @@ def packed_logprobs(
     position = (real.cumsum(-1) - 1).clamp(min=0)
     behind = position[:, -1:] + 1 + step
     out = model(
-        input_ids=tokens,
-        attention_mask=see[:, None],
-        position_ids=torch.cat([position, behind], dim=1),
-        use_cache=False,
-        logits_to_keep=width + 1,
-    )
+        input_ids=tokens, attention_mask=see[:, None], position_ids=torch.cat([position, behind], dim=1),
+        use_cache=False, logits_to_keep=width + 1,
+    )  # fmt: skip
     # The first token of every block is predicted by the last prompt column, the others by their left neighbour.
     before = torch.where(step == 0, 0, torch.arange(width, device=device))
     logits = out.logits.gather(1, before[..., None].expand(-1, -1, out.logits.shape[-1])).float()
@@ -298,9 +297,17 @@ def update(
     prompts = [roll.prompts[int(i)] for i in rows]
     completion, mask, old, weight = (t[rows] for t in (roll.completion, roll.mask, roll.old_logprob, weight))
 
+    tokens = max(map(len, prompts), default=0) + int(mask.flatten(1).sum(-1).max()) if len(rows) else 1  # of a row
+    n = max(1, ROOM // (tokens * model.config.num_hidden_layers * model.config.hidden_size))
+
     def logprobs(of: PreTrainedModel) -> torch.Tensor:
         with precision.autocast():
-            return packed_logprobs(of, prompts, completion, mask, vocab.pad)
+            if len(prompts) <= n:
+                return packed_logprobs(of, prompts, completion, mask, vocab.pad)
+            # What does not fit is computed n rows at a time, and once more for the backward pass.
+            parts = [(prompts[i : i + n], completion[i : i + n], mask[i : i + n]) for i in range(0, len(prompts), n)]
+            again = partial(checkpoint, packed_logprobs, use_reentrant=False)
+            return torch.cat([again(of, *part, vocab.pad) for part in parts])
 
     reference_logprob = None
     if reference is not None and config.kl > 0 and len(rows):

@@ -1,5 +1,7 @@
 """Longer commands, called as the command line calls them (what `draft` writes is tested with `study.drafted`)."""
 
+import re
+
 import pytest
 
 from crs_lite import commands, paths
@@ -7,10 +9,11 @@ from crs_lite.__main__ import parser
 from crs_lite.errors import CRSError
 
 
-def test_hours_tells_what_the_engine_page_tells(capsys):
+def test_hours_tells_what_two_pages_tell(capsys):
     assert commands.hours(parser().parse_args(["hours"])) == 0
-    said = capsys.readouterr().out.strip()
-    assert said and said in (paths.BOOK / "engine.md").read_text(encoding="utf-8")
+    core, t4 = re.split(r"(?m)^(?=\| stage )", capsys.readouterr().out)
+    for said, page in ((core, "engine"), (t4, "instructors")):
+        assert said.strip() and said.strip() in (paths.BOOK / f"{page}.md").read_text(encoding="utf-8")
 
 
 def test_a_draft_without_its_teacher_touches_nothing(tmp_path, monkeypatch):

@@ -134,6 +134,34 @@ def test_update_on_silent_rollout_changes_nothing(random_model, catalogue_ids, v
     assert all(torch.equal(before[k], v) for k, v in random_model.state_dict().items())
 
 
+def test_an_update_that_does_not_fit_is_made_in_parts_with_the_same_gradient(random_model, vocab, monkeypatch):
+    """Of three prompts one, or two, at a time: the weights move as in one pass, and every part is computed again in the
+    backward pass, so only one has to fit."""
+    prompts, completion, mask = ragged()
+    start, reward = random_model.double(), np.array([[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
+    reference = copy.deepcopy(start).requires_grad_(False)
+    for weights in reference.parameters():
+        weights.mul_(0.9)
+    roll = rl.Rollout(
+        prompts, completion, mask, mask, torch.zeros(mask.shape), {}, reward, reward - 0.25, np.ones(3, bool)
+    )
+    row, moved, real = max(map(len, prompts)) + int(mask.flatten(1).sum(-1).max()), {}, packed_logprobs
+    for rows in (3, 2, 1):
+        model, passes = copy.deepcopy(start), []
+        monkeypatch.setattr(rl, "ROOM", rows * row * 2 * 32)  # two layers of width 32
+        monkeypatch.setattr(
+            rl, "packed_logprobs", lambda of, some, *more, to=passes: to.append(some) or real(of, some, *more)
+        )
+        logs = update(model, reference, torch.optim.SGD(model.parameters(), lr=1.0), roll, vocab, RLConfig(kl=0.1))
+        moved[rows] = {"norm": torch.tensor(logs["grad_norm"]), "kl": torch.tensor(logs["kl"]), **model.state_dict()}
+        assert max(map(len, passes)) == rows
+        assert sum(map(len, passes)) == (6 if rows == 3 else 9)  # reference, policy, and the policy once more
+    assert moved[3]["norm"] > 0 and moved[3]["kl"] > 0
+    for rows in (2, 1):
+        for name, value in moved[3].items():
+            assert torch.allclose(moved[rows][name], value, rtol=1e-4, atol=1e-7), name
+
+
 @pytest.mark.parametrize("arm", ["rgrpo", "grpo"])
 def test_learning_finds_the_known_optimum(random_model, catalogue_ids, vocab, arm):
     """Rewarded only for closing the reasoning after 2 to 4 tokens, the policy must learn just that."""

