@@ -162,7 +162,7 @@ def test_rl_gets_what_the_start_gets_wrong_and_the_budget_of_its_arm(make, hollo
     monkeypatch.setattr(training.evolve, "explore", lambda *given: asked.append(given) or [{"step": 0}])
     assert training.explore(p, p.fresh, "grpo", rl_seed=2, kl=0.0).info == {"wrong": 2, "steps": 1}
     ((_, reference, codec, requests, config, seed, log_file, prompt, roll_out, _),) = asked
-    assert prompt == p.thought_prompt and roll_out is rl.rollout
+    assert prompt == p.thought_prompt and roll_out.func is rl.rollout and roll_out.keywords == {"rank": None}
     assert reference is None and codec is p.codec and requests == [p.pool[3], p.pool[1]] and seed == 2000
     assert config == rl_config(p.profile, "grpo", kl=0.0) and log_file.name == "steps.jsonl"
 
