@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from crs_lite.baselines.counting import Counting
 from crs_lite.prepared import Prepared
 from crs_lite.study.contexts import counted_alone
+from crs_lite.study.experiments.answers import unlearned
 from crs_lite.study.experiments.shared import TUNED, Made, later, tested, thoughts_row, tuned
 from crs_lite.training import align, direct, distil, explore
 
@@ -18,7 +18,7 @@ def pretrained(p: Prepared) -> Made:
         p = counted_alone(p, "recent")
     if p.seed == 0:
         for name in ("counting", *(("informed",) if p.truth else ())):
-            yield name, partial(tested, p, f"pretrained {name}", p.ids_stage, "none", partial(_fixed, p, name))
+            yield name, partial(tested, p, f"pretrained {name}", p.ids_stage, "none", partial(unlearned, p, name))
     aligned = later(align, p)
     yield "aligned", partial(tested, p, "pretrained aligned", aligned, "none")
     yield "direct", partial(tested, p, "pretrained direct", later(direct, p, aligned), "none")
@@ -30,7 +30,3 @@ def pretrained(p: Prepared) -> Made:
         explored = later(explore, p, start, arm, **tuned(p, TUNED[arm]))
         yield arm, partial(tested, p, f"pretrained {arm}", explored, arm=arm)
         yield f"{arm}-thoughts", partial(thoughts_row, p, f"pretrained {arm}", explored, "test", arm=arm)
-
-
-def _fixed(p: Prepared, name: str, folder):
-    return p.truth.ranker("informed") if name == "informed" else Counting(p.log)

@@ -1,5 +1,4 @@
-"""Which schedule: SFT, RL, one after the other, or in turns? N2: all from one distilled start, with equal updates and
-tokens."""
+"""Which schedule: SFT, RL, one after the other, or in turns? N2: all from one distilled start, with equal updates."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ from crs_lite.tasks import Example, reasoned, token_batches
 from crs_lite.training import align, distil, explore, supervised
 from crs_lite.workspace import Stage
 
-TOKENS = 7200  # of a step: what a step of R-GRPO reads and samples on average, by the recorded rows of `explorers`
+TOKENS = 7200  # of an SFT step; one of R-GRPO reads and samples about 6,300 on the recorded pool (see the protocol)
 # Each word is a stage that begins where the one before ended; it takes its share of twice `rl_steps` updates.
 SCHEDULES: dict[str, tuple[str, ...]] = {
     "sft": ("sft",),
@@ -28,7 +27,7 @@ SCHEDULES: dict[str, tuple[str, ...]] = {
 
 
 def schedules(p: Prepared) -> Made:
-    """The last checkpoint of every schedule, and the first stage of RL and of SFT alone, which several share."""
+    """The last checkpoint of every schedule; those that begin alike share their first stage."""
     start, total = later(distil, p, later(align, p)), 2 * p.profile.rl_steps
     for name, words in SCHEDULES.items():
         stage, steps = start, total // len(words)
@@ -38,7 +37,7 @@ def schedules(p: Prepared) -> Made:
                 stage = later(explore, p, stage, "rgrpo", path, **TUNED["rgrpo"], steps=steps)
             else:
                 stage = later(practise, p, stage, path=path, steps=steps)
-        about = {"words": list(words), "steps": steps, "tokens_a_step": TOKENS}
+        about = {"words": list(words), "updates_a_stage": steps, "tokens_an_sft_step": TOKENS}
         yield name, partial(tested, p, f"schedule {name}", stage, **about)
 
 

@@ -45,5 +45,5 @@ def test_rows_say_what_they_cost(toy_study):
     rows = toy_study.rows["schedules"]
     assert set(rows) == set(SCHEDULES)
     for name, row in rows.items():
-        assert row["steps"] if isinstance(row["steps"], dict) else row["steps"] * len(SCHEDULES[name]) == 4
+        assert row["updates_a_stage"] * len(SCHEDULES[name]) == 4 and row["tokens_an_sft_step"] == TOKENS
     assert len(rows["rl"]["steps"]["rank"]) == pytest.approx(4)
