@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,6 +20,7 @@ BIAS = "self-evolution removes the teacher's prior and capacity bias"
 FAULTS = "reasoning can repeat or contradict itself"
 
 Seeds = dict[int, Row]  # the rows of one system
+Study = dict[str, Rows]  # experiment -> its rows
 
 
 class Effect(str):
@@ -145,6 +147,16 @@ def faults_of_reasoning(entry: Entry, stages: dict[str, Seeds]) -> str | None:
 def commands(e: dict[str, Rows], *names: str) -> list[str]:
     """What made the rows of these experiments."""
     return list(dict.fromkeys(row["command"] for name in names for of in e[name].values() for row in of.values()))
+
+
+def rows_of(e: Study, experiment: str, name: str) -> Seeds:
+    """The rows of one system; {} where none is recorded."""
+    return e[experiment].get(name) or {}
+
+
+def of_any_seed(e: Study, *names: str) -> list[str]:
+    """What made the rows of these experiments; S stands for the seed."""
+    return sorted({re.sub(r"--seed \d+", "--seed S", command) for command in commands(e, *names)})
 
 
 def enough(entry: Entry, verdict: str | None) -> Entry:

@@ -7,7 +7,6 @@ consolidation was not run.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +18,18 @@ from crs_lite.study.comparison import (
     Effect,
     Entry,
     Seeds,
+    Study,
     compared,
     difference,
     enough,
     faults_of_reasoning,
     hierarchical,
+    of_any_seed,
     planted_biases,
+    rows_of,
 )
 from crs_lite.study.losses import GOAL
-from crs_lite.study.recorded import Rows, gather, values
+from crs_lite.study.recorded import gather, values
 
 EXPERIMENTS = ("levers", "answers", "thoughts", "explorers")
 # Arms without reasoning that train a language model, as rows of `answers` -> how prose calls them.
@@ -39,19 +41,6 @@ ANSWERS = {
 }
 METRICS = ("HR@1", "NDCG@10", "utility")
 LAST = "rgrpo-round1-rl"
-
-Study = dict[str, Rows]
-
-
-def rows_of(e: Study, experiment: str, name: str) -> Seeds:
-    """The rows of one system; {} where none is recorded."""
-    return e[experiment].get(name) or {}
-
-
-def _commands(e: Study, *names: str) -> list[str]:
-    """What made the rows of these experiments; S stands for the seed."""
-    made = (row["command"] for name in names for of in e[name].values() for row in of.values())
-    return sorted({re.sub(r"--seed \d+", "--seed S", command) for command in made})
 
 
 def counting(e: Study, like: Seeds) -> Seeds:
@@ -75,7 +64,7 @@ def _compare(entry: Entry, label: str, a: Seeds, b: Seeds, metrics=METRICS, sign
 def c1(e: Study) -> Entry:
     """One thought against the strongest baseline, which is the counting model; the distilled start and the best
     language model without reasoning stand beside it."""
-    entry = Entry("C1", "CRS beats the strongest baseline in HR@1", commands=_commands(e, "answers", "explorers"))
+    entry = Entry("C1", "CRS beats the strongest baseline in HR@1", commands=of_any_seed(e, "answers", "explorers"))
     crs, start = rows_of(e, "explorers", LAST), rows_of(e, "thoughts", "start")
     verdict = _compare(entry, "over the counting model:", crs, counting(e, crs))
     best = best_answer(e)
@@ -91,7 +80,7 @@ def c1(e: Study) -> Entry:
 def c2(e: Study, cold: bool = False) -> Entry:
     """After two rounds against the distilled start; with `cold`, C5."""
     id, claim = ("C5", "cold-start users gain too") if cold else ("C2", "CRS beats its own distilled start in NDCG@10")
-    entry = Entry(id, claim, commands=_commands(e, "thoughts", "explorers"))
+    entry = Entry(id, claim, commands=of_any_seed(e, "thoughts", "explorers"))
     metrics = ("NDCG@10", "utility") if cold else ("NDCG@10", "HR@1", "utility")
     a, b = rows_of(e, "explorers", LAST), rows_of(e, "thoughts", "start")
     return enough(entry, _compare(entry, "after two rounds:", a, b, metrics, cold=cold))
@@ -99,7 +88,7 @@ def c2(e: Study, cold: bool = False) -> Entry:
 
 def c3(e: Study) -> Entry:
     """R-GRPO against GRPO, in the first round and in the second."""
-    entry = Entry("C3", "R-GRPO beats GRPO in HR@1 at every iteration", commands=_commands(e, "explorers"))
+    entry = Entry("C3", "R-GRPO beats GRPO in HR@1 at every iteration", commands=of_any_seed(e, "explorers"))
     verdicts = []
     for i in (0, 1):
         a, b = (rows_of(e, "explorers", f"{arm}-round{i}-rl") for arm in ("rgrpo", "grpo"))
@@ -113,7 +102,7 @@ def c3(e: Study) -> Entry:
 def c4(e: Study) -> Entry:
     """Whether RL lowers the list and the next SFT recovers it. The second round has no SFT behind it."""
     entry = Entry(
-        "C4", "RL can lower the metric; the next SFT recovers it", commands=_commands(e, "thoughts", "explorers")
+        "C4", "RL can lower the metric; the next SFT recovers it", commands=of_any_seed(e, "thoughts", "explorers")
     )
     steps = [rows_of(e, "thoughts", "start")]
     steps += [rows_of(e, "explorers", f"rgrpo-{name}") for name in ("round0-rl", "round0-sft", "round1-rl")]
@@ -132,20 +121,20 @@ def c4(e: Study) -> Entry:
 
 def b1(e: Study) -> Entry:
     """What two rounds change in the two biases that were planted in the teacher."""
-    entry = Entry("B1", BIAS, commands=_commands(e, "thoughts", "explorers"))
+    entry = Entry("B1", BIAS, commands=of_any_seed(e, "thoughts", "explorers"))
     return enough(entry, planted_biases(entry, rows_of(e, "thoughts", "start"), rows_of(e, "explorers", LAST)))
 
 
 def o1(e: Study) -> Entry:
     """How often reasoning repeats or contradicts itself, or its context."""
-    entry = Entry("O1", FAULTS, commands=_commands(e, "thoughts", "explorers"))
+    entry = Entry("O1", FAULTS, commands=of_any_seed(e, "thoughts", "explorers"))
     stages = {"start": rows_of(e, "thoughts", "start"), "after two rounds": rows_of(e, "explorers", LAST)}
     return enough(entry, faults_of_reasoning(entry, stages))
 
 
 def e1(e: Study) -> Entry:
     """Sixteen merged thoughts against one, same checkpoint."""
-    entry = Entry("E1", "merging 16 thoughts beats one", commands=_commands(e, "thoughts"))
+    entry = Entry("E1", "merging 16 thoughts beats one", commands=of_any_seed(e, "thoughts"))
     order = ("NDCG@10", "HR@1", "utility")
     verdict = _compare(
         entry, "16 − one:", rows_of(e, "thoughts", "start-thoughts"), rows_of(e, "thoughts", "start"), order
@@ -158,7 +147,7 @@ def e1(e: Study) -> Entry:
 
 def e2(e: Study) -> Entry:
     """Merged thoughts against everything that does not reason, the counting model included."""
-    entry = Entry("E2", "merged CRS beats everything without reasoning", commands=_commands(e, "answers", "thoughts"))
+    entry = Entry("E2", "merged CRS beats everything without reasoning", commands=of_any_seed(e, "answers", "thoughts"))
     merged, best, order = rows_of(e, "thoughts", "start-thoughts"), best_answer(e), ("NDCG@10", "HR@1", "utility")
     verdict = _compare(entry, "over the counting model:", merged, counting(e, merged), order)
     if verdict is None or best is None:
@@ -169,7 +158,7 @@ def e2(e: Study) -> Entry:
 
 def e3(e: Study) -> Entry:
     """Merged lists after one round of R-GRPO against those before; the arms that ask for variety beside it."""
-    entry = Entry("E3", "RL adds to the merged list", commands=_commands(e, "thoughts", "explorers"))
+    entry = Entry("E3", "RL adds to the merged list", commands=of_any_seed(e, "thoughts", "explorers"))
     before, order = rows_of(e, "thoughts", "start-thoughts"), ("NDCG@10", "HR@1", "utility")
     verdict = _compare(entry, "R-GRPO:", rows_of(e, "explorers", "rgrpo-round0-rl-thoughts"), before, order)
     for arm, label in (("merged", "a thought's worth to the list"), ("mixture", "likelihood of the mixture")):
@@ -182,7 +171,7 @@ def e3(e: Study) -> Entry:
 def e4(e: Study) -> Entry:
     """One thought after the decoder has met its own guesses against one before."""
     entry = Entry(
-        "E4", "a decoder that has met its own guesses beats one that has not", commands=_commands(e, "thoughts")
+        "E4", "a decoder that has met its own guesses beats one that has not", commands=of_any_seed(e, "thoughts")
     )
     order = ("NDCG@10", "HR@1", "utility")
     verdict = _compare(
@@ -212,7 +201,7 @@ def goal(e: Study) -> Entry:
     lost = [hierarchical([t - top for t in true]), hierarchical([o - t for o, t in zip(own, true, strict=True)])]
     entry.effects.append(Effect("the start loses between ceiling and true reasoning (decoder)", lost[0]))
     entry.effects.append(Effect("between true and own reasoning (reasoner)", lost[1]))
-    entry.seeds, entry.about, entry.commands = len(own), next(iter(crs.values())), _commands(e, "answers", "thoughts")
+    entry.seeds, entry.about, entry.commands = len(own), next(iter(crs.values())), of_any_seed(e, "answers", "thoughts")
     entry.hardware = sorted({row["hardware"] for of in e.values() for rows in of.values() for row in rows.values()})
     return enough(entry, "reached" if share.low >= GOAL else "missed")
 

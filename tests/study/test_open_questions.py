@@ -2,15 +2,20 @@
 
 import json
 import re
+from importlib import import_module
 
 import numpy as np
 import pytest
 from known_world import world
 
+from crs_lite import paths
 from crs_lite.paths import BOOK, SECOND
-from crs_lite.study import open_questions, recorded
+from crs_lite.study import contexts, open_questions, recorded
 from crs_lite.study.open_questions import REWARDS, SCHEDULES, WIDTHS
 
+schedules, list_rewards, sizes = (
+    import_module(f"crs_lite.study.experiments.{name}") for name in ("schedules", "list_rewards", "sizes")
+)
 PROTOCOL = (BOOK / "protocol-4.md").read_text(encoding="utf-8")
 QUALITY = {
     ("answers", "aligned"): 0.6,
@@ -96,6 +101,29 @@ def test_a_pretrained_table_stands_in_a_folder_beside(tmp_path):
     found = verdicts(here)
     assert found["P1"].verdict == "reproduced, one seed" and found["P2"].verdict == "reproduced, one seed"
     assert [e.split(":")[0] for e in found["P1"].effects][:2] == ["CRS over the counting model"] * 2
+
+
+def test_the_arm_that_explains_stands_behind_what_it_explains(tmp_path):
+    world(tmp_path, {**QUALITY, ("formats", "vectors-ids"): 0.6}, seeds=1)
+    first, second = verdicts(tmp_path)["N1"].effects[:2]
+    assert first.startswith("text − vectors: NDCG@10 +0.3") or first.startswith("text − vectors: NDCG@10 +0.2")
+    assert second.startswith("text − vectors with IDs for items (one seed): NDCG@10")
+
+
+def test_names_are_those_of_the_experiments():
+    assert {*SCHEDULES, "alternate"} == set(schedules.SCHEDULES) and set(REWARDS) == set(list_rewards.REWARDS)
+    assert set(WIDTHS) == set(sizes.WIDTHS) and open_questions.ASKED == sizes.ASKED
+    assert set(open_questions.GROUPS) == set(contexts.GROUPS)
+    assert open_questions.AMOUNTS == {k: int(100_000 * share) for k, share in sizes.SHARES.items()}
+
+
+def test_what_was_not_run_says_what_it_would_take(tmp_path):
+    """Tokens over tokens a second, from the recorded files, by hand."""
+    (said,) = verdicts(tmp_path)["P2"].effects
+    stages = json.loads(paths.LESSONS.read_text(encoding="utf-8"))["stages"]
+    tokens = sum(s["lessons"] * s["length"] * s["passes"] for s in stages)
+    row = json.loads(paths.BENCH.read_text(encoding="utf-8"))["bench"]["pretrained"]["rows"][0]
+    assert f" {tokens * row['ours'] / 768 / 3600:.0f} hours of one core in bfloat16" in said
 
 
 def test_nothing_recorded_claims_nothing(tmp_path):
