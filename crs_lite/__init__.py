@@ -132,6 +132,7 @@ a run
             sizes           how much do size and data matter?
             internal        can a direct model learn what sixteen thoughts say?
             teachers        what do lessons in hindsight cost?
+            newcomers       was the loop's pool its trouble?
             pretrained      the main table with a pretrained backbone
             own_log         what does all of it give on a real log?
             runner          run experiments: seeds, jobs, missing rows

@@ -100,6 +100,7 @@ class ToyStudy:
         grid = import_module("crs_lite.study.experiments.sizes")
         patch.setattr(grid, "WIDTHS", {name: grid.WIDTHS[name] for name in ("half", "usual")})
         patch.setattr(grid, "SHARES", {name: grid.SHARES[name] for name in ("1x", "8x")})
+        patch.setattr(import_module("crs_lite.study.experiments.newcomers"), "crowd", lambda: toy.toy_log(9, 10))
         return opener(root, patch)
 
     def stage(self, run: str, name: str) -> Stage:

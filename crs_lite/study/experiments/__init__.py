@@ -20,6 +20,7 @@ from crs_lite.study.experiments.loop import long_loop, loop, temperature
 from crs_lite.study.experiments.main import main
 from crs_lite.study.experiments.mapping import mapping
 from crs_lite.study.experiments.mend import mend
+from crs_lite.study.experiments.newcomers import newcomers
 from crs_lite.study.experiments.noise import noise
 from crs_lite.study.experiments.own_log import own_log, own_log_choices, own_log_lessons
 from crs_lite.study.experiments.pretrained import pretrained
@@ -53,6 +54,7 @@ EXPERIMENTS: dict[str, Callable[[Prepared], Made]] = {
     "sizes": sizes,
     "internal": internal,
     "teachers": teachers,
+    "newcomers": newcomers,
     "pretrained": pretrained,
     "own-log-choices": own_log_choices,
     "own-log": own_log,

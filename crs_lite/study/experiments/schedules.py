@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -28,17 +29,24 @@ SCHEDULES: dict[str, tuple[str, ...]] = {
 
 def schedules(p: Prepared) -> Made:
     """The last checkpoint of every schedule; those that begin alike share their first stage."""
-    start, total = later(distil, p, later(align, p)), 2 * p.profile.rl_steps
+    start = later(distil, p, later(align, p))
     for name, words in SCHEDULES.items():
-        stage, steps = start, total // len(words)
-        for n, word in enumerate(words):
-            path = f"schedule-{name}-{n}" if n else f"schedule-{word}-{steps}"
-            if word == "rl":
-                stage = later(explore, p, stage, "rgrpo", path, **TUNED["rgrpo"], steps=steps)
-            else:
-                stage = later(practise, p, stage, path=path, steps=steps)
+        steps = 2 * p.profile.rl_steps // len(words)
         about = {"words": list(words), "updates_a_stage": steps, "tokens_an_sft_step": TOKENS}
-        yield name, partial(tested, p, f"schedule {name}", stage, **about)
+        yield name, partial(tested, p, f"schedule {name}", followed(p, start, name), **about)
+
+
+def followed(p: Prepared, start: Stage | Callable[[], Stage], name: str, root: str = "schedule") -> Callable[[], Stage]:
+    """The last stage of a schedule, made when it is asked for. `root`: how the folders of its stages begin."""
+    words, stage = SCHEDULES[name], start
+    steps = 2 * p.profile.rl_steps // len(words)
+    for n, word in enumerate(words):
+        path = f"{root}-{name}-{n}" if n else f"{root}-{word}-{steps}"
+        if word == "rl":
+            stage = later(explore, p, stage, "rgrpo", path, **TUNED["rgrpo"], steps=steps)
+        else:
+            stage = later(practise, p, stage, path=path, steps=steps)
+    return stage
 
 
 def practise(p: Prepared, start: Stage, path: str, steps: int) -> Stage:
