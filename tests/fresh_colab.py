@@ -1,10 +1,12 @@
 """Every copy for Colab, run where nothing is but what its own first cell installs. Needs the network and half an hour.
 
-    python tests/fresh_colab.py FOLDER [--profile smoke] [--only 'ch0*']
+    python tests/fresh_colab.py FOLDER [--profile smoke] [--only 'ch0*'] [--two-steps]
 
 FOLDER gets an empty Python environment with a notebook kernel, a stand-in for the package `google.colab`, and the last
 commit of this checkout as what `git clone` of the book's address finds. The first cell of each copy runs as it stands.
-With `CRS_LITE_STAND_IN=FOLDER_OF_A_MODEL` the profile `colab` takes that model and `smoke`'s budgets.
+With `CRS_LITE_STAND_IN=FOLDER_OF_A_MODEL` the profile `colab` takes that model and `smoke`'s budgets. With
+`--two-steps` the profile `colab` keeps its own model, SmolLM2, and every stage ends after two optimiser steps: to see
+that all of them go through, not to learn.
 """
 
 from __future__ import annotations
@@ -31,8 +33,42 @@ from crs_lite.paths import COLAB  # noqa: E402
 from crs_lite.profiles import STAND_IN  # noqa: E402
 from crs_lite.site.address import Address, address  # noqa: E402
 
+# Run in the kernel before the first cell; the package is there only after it. Every collected request is kept: a model
+# of two steps writes no thought that ends and is right, and consolidation would have nothing to take a step on.
+TWO_STEPS = """
+from dataclasses import replace
 
-def stand_in(folder: Path) -> None:
+FEW = dict(
+    train_requests=300, distil_requests=100, align_item_epochs=1, align_context_epochs=1, batch_tokens=640,
+    rl_steps=2, rl_prompts=2, rl_group=4, collect_requests=8, eval_requests=8, valid_requests=8, check_items=8,
+    max_reasoning=24, thoughts=4, intervened=2, eval_batch=16,
+)
+
+def two_steps(*_):
+    try:
+        from crs_lite import evolve, profiles
+        from transformers import TrainingArguments
+    except ImportError:
+        return
+    get_ipython().events.unregister("post_run_cell", two_steps)
+    profiles.PROFILES["colab"] = replace(profiles.PROFILES["colab"], **FEW)
+    collect, begin = evolve.collect, TrainingArguments.__post_init__
+
+    def all_of_them(model, codec, requests, *others, **named):
+        found = dict(collect(model, codec, requests, *others, **named))
+        return [(row, found.get(row, "They may want what they asked for.")) for row in range(len(requests))]
+
+    def short(self):
+        self.max_steps = 2
+        begin(self)
+
+    evolve.collect, TrainingArguments.__post_init__ = all_of_them, short
+
+get_ipython().events.register("post_run_cell", two_steps)
+"""
+
+
+def stand_in(folder: Path, two_steps: bool = False) -> None:
     """A package `google.colab` with a `drive`, loaded before the first cell as on Colab."""
     package = folder / "colab-package" / "google" / "colab"
     package.mkdir(parents=True, exist_ok=True)
@@ -42,6 +78,7 @@ def stand_in(folder: Path) -> None:
     startup = folder / "home" / ".ipython" / "profile_default" / "startup"
     startup.mkdir(parents=True, exist_ok=True)
     (startup / "00-colab.py").write_text("import google.colab\n", encoding="utf-8")
+    (startup / "01-two-steps.py").write_text(TWO_STEPS if two_steps else "", encoding="utf-8")
 
 
 def publish(folder: Path, where: Address, root: Path = ROOT) -> None:
@@ -102,11 +139,12 @@ def main() -> int:
     words.add_argument("folder", type=Path)
     words.add_argument("--profile", default="smoke")
     words.add_argument("--only", default="*")
+    words.add_argument("--two-steps", action="store_true")
     args = words.parse_args()
     folder, where = args.folder.resolve(), address(ROOT)
     assert where, "no address: see _config.yml"
     folder.mkdir(parents=True, exist_ok=True)
-    stand_in(folder)
+    stand_in(folder, args.two_steps)
     publish(folder, where)
     python, failed = python_of(folder), 0
     for copy in sorted(path for path in COLAB.glob("*.ipynb") if fnmatch(path.stem, args.only)):

@@ -8,6 +8,7 @@ import fresh_colab
 import nbformat
 import pytest
 
+from crs_lite.profiles import get_profile
 from crs_lite.site.address import Address
 
 
@@ -46,3 +47,20 @@ def test_a_copy_that_fails_is_said_to(tmp_path):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("raise ValueError('no')")])
     nbformat.write(notebook, tmp_path / "copy.ipynb")
     assert fresh_colab.run(tmp_path / "copy.ipynb", "smoke", tmp_path, Path(sys.executable)) == "ValueError: no"
+
+
+@pytest.mark.slow
+def test_with_two_steps_every_stage_of_colab_takes_two_and_keeps_its_model(tmp_path):
+    fresh_colab.stand_in(tmp_path, two_steps=True)
+    cells = [
+        f"import sys; sys.path.insert(0, {str(fresh_colab.ROOT)!r})",
+        "from crs_lite.profiles import get_profile\nfrom transformers import TrainingArguments",
+        f"print(TrainingArguments({str(tmp_path / 'out')!r}, max_steps=900).max_steps)",
+        "p = get_profile('colab'); print(p.backbone, p.rl_steps, p.lora_rank, p.context_budget)",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+    nbformat.write(notebook, tmp_path / "copy.ipynb")
+    assert fresh_colab.run(tmp_path / "copy.ipynb", "colab", tmp_path, Path(sys.executable)) == ""
+    said = [c.outputs[0].text for c in nbformat.read(tmp_path / "done" / "copy.ipynb", as_version=4).cells[2:]]
+    mine = get_profile("colab")
+    assert said == ["2\n", f"{mine.backbone} 2 {mine.lora_rank} {mine.context_budget}\n"]
