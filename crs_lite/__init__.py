@@ -133,6 +133,8 @@ a run
             internal        can a direct model learn what sixteen thoughts say?
             teachers        what do lessons in hindsight cost?
             newcomers       was the loop's pool its trouble?
+            latents         does LatentR3 reason without words, once or often?
+            ensembles       five models that think, or five that answer?
             pretrained      the main table with a pretrained backbone
             own_log         what does all of it give on a real log?
             runner          run experiments: seeds, jobs, missing rows

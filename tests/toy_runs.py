@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 import toy
+from safetensors.numpy import save_file
 
 from crs_lite import pipeline, scoring, workspace
 from crs_lite.prepared import Prepared, prepare
@@ -57,6 +59,9 @@ def make_hollow(patch: pytest.MonkeyPatch) -> list[str]:
             lists = {m: {"ranks": [None] * len(ids)} for m in ("1", "16")}
             row = {"name": about["stage"], "n": len(ids), "request_ids": ids, "lists": lists, "thoughts": []}
             (folder / "row.json").write_text(json.dumps(row), encoding="utf-8")
+        elif about["stage"].startswith("beams-"):
+            nothing = np.full((depends["n"], depends["width"]), -1)
+            save_file({"items": nothing, "logp": nothing.astype(np.float32)}, folder / "beams.safetensors")
         elif {"split", "config"} <= set(depends):
             (folder / "steps.jsonl").write_text('{"step": 0, "tokens": 1.0}\n', encoding="utf-8")
 
@@ -101,6 +106,7 @@ class ToyStudy:
         patch.setattr(grid, "WIDTHS", {name: grid.WIDTHS[name] for name in ("half", "usual")})
         patch.setattr(grid, "SHARES", {name: grid.SHARES[name] for name in ("1x", "8x")})
         patch.setattr(import_module("crs_lite.study.experiments.newcomers"), "crowd", lambda: toy.toy_log(9, 10))
+        patch.setattr(import_module("crs_lite.study.experiments.ensembles"), "MEMBERS", 1)
         return opener(root, patch)
 
     def stage(self, run: str, name: str) -> Stage:

@@ -277,7 +277,6 @@ class LatentRanker:
         )
         self.trie = Trie.build(codec.sid_ids).to(model.device)
 
-    @torch.no_grad()
     def rank(self, requests: Sequence[SearchRequest], k: int) -> np.ndarray:
         """-> item ids `(n, k)`, best first."""
         prompts = [self.codec.prompt(r) for r in requests]
@@ -285,11 +284,31 @@ class LatentRanker:
         ranked = np.full((len(requests), k), -1)
         for start in tqdm(range(0, len(order), self.batch), desc=f"rank: {self.name}", mininterval=5):
             rows = order[start : start + self.batch]
-            state = _read(self.model, [prompts[i] for i in rows], self.codec.pad, empty_cache(self.model))
-            for _ in range(self.tokens):
-                state.step(self.model, self.bridge(state.hidden))
-            logits = state.hidden.new_zeros(len(rows), 1, 1)  # nothing is read from them: `</think>` comes next
-            tree = Tree(self.model, state.cache, logits, state.mask[:, None], state.mask.sum(-1, keepdim=True))
-            tree = force(tree, [[self.codec.end_think]] * len(rows), self.codec.pad)
-            ranked[rows] = beam_search(tree, self.trie, k)[0][:, 0].cpu().numpy()
+            ranked[rows] = self.beams([prompts[i] for i in rows], k)[0][:, 0]
         return ranked
+
+    @torch.no_grad()
+    def beams(
+        self, prompts: Sequence[Sequence[int]], k: int, chains: int = 1, noise: float = 0.0, generator=None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Items and log-probabilities `(B, chains, k)` behind so many chains of latents: the first as it is, the others
+        with Gaussian noise, in units of the latent's own deviation."""
+        # Of the two caches only the stock one can be repeated.
+        cache = DynamicCache(config=self.model.config) if chains > 1 else empty_cache(self.model)
+        state = _read(self.model, prompts, self.codec.pad, cache)
+        if chains > 1:
+            state.cache.batch_repeat_interleave(chains)
+            state.mask, state.hidden = (t.repeat_interleave(chains, 0) for t in (state.mask, state.hidden))
+        n = len(prompts) * chains
+        loud = noise * (torch.arange(n, device=state.hidden.device) % chains > 0)[:, None]
+        for _ in range(self.tokens):
+            latent = self.bridge(state.hidden)
+            if noise:
+                drawn = torch.randn(latent.shape, generator=generator, device=latent.device)
+                latent = latent + loud * latent.std(-1, keepdim=True) * drawn
+            state.step(self.model, latent)
+        logits = state.hidden.new_zeros(n, 1, 1)  # nothing is read from them: `</think>` comes next
+        tree = Tree(self.model, state.cache, logits, state.mask[:, None], state.mask.sum(-1, keepdim=True))
+        tree = force(tree, [[self.codec.end_think]] * n, self.codec.pad)
+        items, logp = (x[:, 0].cpu().numpy() for x in beam_search(tree, self.trie, k))
+        return items.reshape(len(prompts), chains, k), logp.reshape(len(prompts), chains, k)

@@ -1,5 +1,5 @@
 """Rankers that lack one thing, so that one can say what it is worth: a conclusion of its own, a conclusion at all, the
-whole history."""
+whole history. And what stands for several thoughts where there are no words: forgetful contexts, perturbed latents."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from crs_lite.decode import beam_search, force, plant
@@ -17,6 +18,7 @@ from crs_lite.prepared import Prepared
 from crs_lite.ranker import CRSRanker, rank_with
 from crs_lite.reasoning.perception import parts_of
 from crs_lite.scoring import crs_ranker
+from crs_lite.study.learned_baselines import Latent
 from crs_lite.trie import Trie
 
 DROPPED = 0.3  # chance that a past interaction is left out of a context (our choice)
@@ -45,7 +47,8 @@ class Swapped:
 
 class Forgetful:
     """Direct answers to `contexts` versions of a request, merged as thoughts are: the context as it is, and others from
-    which every past interaction was dropped with a chance of `DROPPED`. `beams` items a version."""
+    which every past interaction was dropped with a chance of `DROPPED`. `beams` items a version; after `rank`, `held`
+    and `logp` `(n, contexts, K)` are what each version led to."""
 
     def __init__(self, p: Prepared, name: str, folder: Path, contexts: int = 16, beams: int = 20):
         self.name, self.codec, self.model = name, p.codec, backbones.load_model(folder)
@@ -65,12 +68,41 @@ class Forgetful:
 
     def rank(self, requests: Sequence[SearchRequest], k: int) -> np.ndarray:
         """-> item ids `(n, k)`, best first."""
-        codec, out = self.codec, np.full((len(requests), k), -1)
+        codec, width = self.codec, max(self.beams, k)
+        shape = (len(requests), self.contexts, width)
+        self.held, self.logp = np.full(shape, -1), np.full(shape, -np.inf)
         for start in tqdm(range(0, len(requests), self.batch), desc=f"rank: {self.name}", mininterval=5):
             prompts = [prompt for r in requests[start : start + self.batch] for prompt in self.prompts(r)]
             tree = force(plant(self.model, prompts, codec.pad), [[codec.end_think]] * len(prompts), codec.pad)
-            items, logp = (x[:, 0].cpu().numpy() for x in beam_search(tree, self.trie, max(self.beams, k)))
-            for i in range(len(prompts) // self.contexts):
-                of = slice(i * self.contexts, (i + 1) * self.contexts)
-                out[start + i] = merge(items[of], logp[of], k)[0]
-        return out
+            items, logp = (x[:, 0].cpu().numpy() for x in beam_search(tree, self.trie, width))
+            rows = slice(start, start + len(prompts) // self.contexts)
+            self.held[rows], self.logp[rows] = (x.reshape(-1, self.contexts, width) for x in (items, logp))
+        return merged_lists(self.held, self.logp, k)
+
+
+class Perturbed:
+    """LatentR3 behind `chains` chains of latents, merged as thoughts are: the latents as they are, and others with
+    Gaussian `noise`. `beams` items a chain."""
+
+    def __init__(self, p: Prepared, name: str, noise: float, folder: Path, chains: int = 16, beams: int = 20):
+        self.name, self.noise, self.inner = name, noise, Latent(p).ranker(folder)
+        self.chains, self.beams, self.seed, self.batch = chains, beams, p.seed, max(1, p.profile.eval_batch // chains)
+
+    def rank(self, requests: Sequence[SearchRequest], k: int) -> np.ndarray:
+        """-> item ids `(n, k)`, best first."""
+        prompts, width = [self.inner.codec.prompt(r) for r in requests], max(self.beams, k)
+        order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+        generator = torch.Generator(self.inner.model.device).manual_seed(self.seed)
+        shape = (len(requests), self.chains, width)
+        held, logp = np.full(shape, -1), np.full(shape, -np.inf)
+        for start in tqdm(range(0, len(order), self.batch), desc=f"rank: {self.name}", mininterval=5):
+            rows = order[start : start + self.batch]
+            some = [prompts[i] for i in rows]
+            held[rows], logp[rows] = self.inner.beams(some, width, self.chains, self.noise, generator)
+        return merged_lists(held, logp, k)
+
+
+def merged_lists(held: np.ndarray, logp: np.ndarray, k: int) -> np.ndarray:
+    """Items and log-probabilities `(n, M, K)` of M versions of every request -> the merged lists `(n, k)`."""
+    lists = [merge(items, chances, k)[0] for items, chances in zip(held, logp, strict=True)]
+    return np.array(lists).reshape(len(held), k)

@@ -10,9 +10,11 @@ from crs_lite.prepared import Prepared
 from crs_lite.study.experiments.answers import answers
 from crs_lite.study.experiments.arms import arms
 from crs_lite.study.experiments.capacity import capacity
+from crs_lite.study.experiments.ensembles import ensembles
 from crs_lite.study.experiments.explorers import explorers
 from crs_lite.study.experiments.formats import formats
 from crs_lite.study.experiments.internal import internal
+from crs_lite.study.experiments.latents import latents
 from crs_lite.study.experiments.lessons import lessons
 from crs_lite.study.experiments.levers import levers
 from crs_lite.study.experiments.list_rewards import list_rewards
@@ -55,6 +57,8 @@ EXPERIMENTS: dict[str, Callable[[Prepared], Made]] = {
     "internal": internal,
     "teachers": teachers,
     "newcomers": newcomers,
+    "latents": latents,
+    "ensembles": ensembles,
     "pretrained": pretrained,
     "own-log-choices": own_log_choices,
     "own-log": own_log,
