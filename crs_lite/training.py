@@ -5,7 +5,7 @@ names what led to a round, so that branches of one start never share a folder.""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -122,6 +122,13 @@ def taught_key(p: Prepared) -> dict:
     return {k: v for k in first if (v := getattr(p.profile, k)) != first[k]}
 
 
+def explained(
+    p: Prepared, requests: Sequence[SearchRequest], kept: Sequence[tuple[int, str]]
+) -> list[tuple[SearchRequest, str, int]]:
+    """Collected thoughts, (row of `requests`, text), as lessons: request, reasoning in the run's format, target."""
+    return [(requests[i], p.perception.write(requests[i]) + text, requests[i].target) for i, text in kept]
+
+
 def own_guesses(p: Prepared, start: Stage, n: int) -> Stage:
     """The decoder meets its own thoughts (our choice): one sampled a request, right or wrong, the loss on the ID alone,
     on n requests of the pool."""
@@ -130,8 +137,7 @@ def own_guesses(p: Prepared, start: Stage, n: int) -> Stage:
     def lessons() -> list[Example]:
         model = backbones.load_model(start.folder)
         kept = evolve.collect(model, p.codec, requests, p.profile, p.seed, p.thought_prompt, keep="all")
-        pairs = [(requests[i], p.perception.write(requests[i]) + text, requests[i].target) for i, text in kept]
-        return reasoned(p.codec, pairs, id_only=True, replay=p.profile.replay)
+        return reasoned(p.codec, explained(p, requests, kept), id_only=True, replay=p.profile.replay)
 
     depends = {"n": n, "temperature": p.profile.rl_temperature, "max_conclusion": p.profile.max_conclusion}
     name = "own-guesses" + named(n=n, **taught_key(p))
@@ -219,8 +225,7 @@ def consolidate(p: Prepared, start: Stage, collected: Stage, name: str, id_only:
 
     def lessons() -> list[Example]:
         kept = collected.json("kept.json", list[tuple[int, str]])
-        pairs = [(p.pool[i], p.perception.write(p.pool[i]) + text, p.pool[i].target) for i, text in kept]
-        return reasoned(p.codec, pairs, id_only, p.profile.replay)
+        return reasoned(p.codec, explained(p, p.pool, kept), id_only, p.profile.replay)
 
     depends = {"collected": collected, **({"id_only": True} if id_only else {}), **taught_key(p)}
     return supervised(p, name, start, depends, lessons, p.profile.sft_lr)

@@ -84,6 +84,12 @@ ABOUT = {
         NEVER,
         "ch11-fair-fight",
     ),
+    "E5": About(
+        "The second edition's loop practised on the oldest requests, whose shoppers have hardly a past. Does one round "
+        "of it help where they have one?",
+        NEVER,
+        "ch09-loop",
+    ),
     "P1": About(
         "Does the main table look the same with a model that was pretrained?",
         "all of its models are",

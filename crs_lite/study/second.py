@@ -1,5 +1,5 @@
 """The claims under the second protocol (`book/protocol-2.md`): the large log, lessons without hindsight, the counting
-model among the baselines; and what merging, RL and own guesses add (E1 to E4).
+model among the baselines; what merging, RL and own guesses add (E1 to E4), and the loop on another pool (E5).
 
 C1 to C5, B1 and O1 are judged by one thought. "After two rounds" is here the end of the second R-GRPO stage: its
 consolidation was not run.
@@ -32,6 +32,7 @@ from crs_lite.study.losses import GOAL
 from crs_lite.study.recorded import gather, values
 
 EXPERIMENTS = ("levers", "answers", "thoughts", "explorers")
+AFTERWARDS = ("newcomers",)  # made later, on other machines
 # Arms without reasoning that train a language model, as rows of `answers` -> how prose calls them.
 ANSWERS = {
     "direct-SFT": "direct SFT",
@@ -183,6 +184,31 @@ def e4(e: Study) -> Entry:
     return enough(entry, verdict)
 
 
+def e5(e: Study) -> Entry:
+    """One round of the loop on requests of shoppers who have a past, against its start and against the same round on
+    the oldest requests."""
+    entry = Entry("E5", "the loop improves its start when its pool has a past", commands=of_any_seed(e, "newcomers"))
+    start, rl, sft = rows_of(e, "thoughts", "start"), *(rows_of(e, "newcomers", f"rgrpo-{n}") for n in ("rl", "sft"))
+    verdict = _compare(entry, "after one round:", sft, start, ("NDCG@10", "HR@1", "utility"))
+    if verdict is None:
+        return Entry(entry.id, entry.claim)
+    _compare(entry, "R-GRPO − before:", rl, start, ("NDCG@10", "utility"), -1)
+    _compare(entry, "SFT − R-GRPO:", sft, rl, ("NDCG@10",))
+    _compare(entry, "after one round, on cold starts:", sft, start, ("NDCG@10",), cold=True)
+    alone = rows_of(e, "newcomers", "sft")
+    pairs = {
+        "this pool − the oldest requests, R-GRPO": (rl, rows_of(e, "explorers", "rgrpo-round0-rl")),
+        "this pool − the oldest requests, one round": (sft, rows_of(e, "explorers", "rgrpo-round0-sft")),
+        "SFT alone − before": (alone, start),
+        "this pool − the oldest requests, SFT alone": (alone, rows_of(e, "schedules", "sft")),
+    }
+    for label, (a, b) in pairs.items():
+        if found := difference([a], [b], "NDCG@10"):
+            seeds = "" if found[1] == entry.seeds else f" ({found[1]} seeds)"
+            entry.effects.append(Effect(f"{label}{seeds}: NDCG@10", found[0]))
+    return enough(entry, verdict)
+
+
 def goal(e: Study) -> Entry:
     """How near one thought comes to the informed ceiling, and where the rest is lost."""
     entry = Entry("G", f"our goal: one thought reaches {GOAL} of the informed ceiling's NDCG@10")
@@ -206,10 +232,10 @@ def goal(e: Study) -> Entry:
     return enough(entry, "reached" if share.low >= GOAL else "missed")
 
 
-CLAIMS = (c1, c2, c3, c4, lambda e: c2(e, cold=True), b1, o1, e1, e2, e3, e4, goal)
+CLAIMS = (c1, c2, c3, c4, lambda e: c2(e, cold=True), b1, o1, e1, e2, e3, e4, e5, goal)
 
 
 def ledger(folder: Path) -> list[Entry]:
     """Every claim under the second protocol, judged by the rows in `folder`, then those of the fourth."""
-    found = {name: gather(folder, name) for name in EXPERIMENTS}
+    found = {name: gather(folder, name) for name in (*EXPERIMENTS, *AFTERWARDS, "schedules")}
     return [claim(found) for claim in CLAIMS] + open_questions.ledger(folder)

@@ -1,21 +1,9 @@
 """Figures of chapters 1 and 10 show the numbers they are made from."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import pytest
 
 from crs_lite.chapters import drawings_10
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def test_places_count_from_one():

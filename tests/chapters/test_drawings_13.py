@@ -1,10 +1,5 @@
 """Figures of chapter 13 show the numbers they are made from."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,12 +7,6 @@ from matplotlib.colors import to_hex
 
 from crs_lite.chapters import drawings_13
 from crs_lite.chapters.plots import COLOURS
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def test_a_path_is_drawn_seed_by_seed_and_as_their_mean_and_may_end_early():

@@ -1,21 +1,9 @@
 """Figures of chapter 14 show the numbers they are made from."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
-import pytest
 
 from crs_lite.chapters import drawings_14
 from crs_lite.evaluate import Difference
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def dots(ax, marks="oD"):

@@ -1,22 +1,11 @@
 """Figures of chapters 6 and 7 show the numbers they are made from."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
 from crs_lite.chapters import drawings_67
 from crs_lite.chapters.plots import COLOURS
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def colour(artist) -> str:

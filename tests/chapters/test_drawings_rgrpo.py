@@ -1,21 +1,10 @@
 """Figures of chapters 8 and 9 show the numbers they are made from."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from crs_lite.chapters import drawings_rgrpo as drawings
 from crs_lite.evaluate import Difference
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def said(ax) -> list[str]:

@@ -1,9 +1,5 @@
 """Figures show the numbers they are made from."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -11,12 +7,6 @@ from matplotlib.colors import to_hex
 
 from crs_lite.chapters import plots
 from crs_lite.chapters.plots import COLOURS
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def row(name: str, value: float, **more) -> dict:

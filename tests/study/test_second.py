@@ -26,6 +26,10 @@ QUALITY = {
     ("explorers", "rgrpo-round1-rl"): 0.65,
     ("explorers", "grpo-round0-rl"): 0.2,
     ("explorers", "grpo-round1-rl"): 0.66,
+    ("newcomers", "rgrpo-rl"): 0.4,
+    ("newcomers", "rgrpo-sft"): 0.6,
+    ("newcomers", "sft"): 0.45,
+    ("schedules", "sft"): 0.35,
 }
 
 
@@ -48,9 +52,13 @@ def test_verdicts_of_a_world_that_is_known(tmp_path):
         "E2": "not reproduced",
         "E3": "reproduced",
         "E4": "not reproduced",
+        "E5": "reproduced",
         "G": "missed",  # 0.5 of 0.9
     }
     assert {k: found[k].verdict for k in wanted} == wanted
+    another = {effect.label: effect.difference for effect in found["E5"].effects}
+    assert another["R-GRPO − before: NDCG@10"].high < 0 < another["SFT − R-GRPO: NDCG@10"].low
+    assert another["this pool − the oldest requests, SFT alone: NDCG@10"].low > 0
     assert any("over direct, counts in the prompt" in effect for effect in found["C1"].effects)
     assert all(found[k].seeds == 5 and found[k].commands for k in wanted)
     assert set(found) > {"N1", "P2"}  # the fourth protocol's stand behind them

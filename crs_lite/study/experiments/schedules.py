@@ -13,7 +13,7 @@ from crs_lite.model import backbones
 from crs_lite.prepared import Prepared
 from crs_lite.study.experiments.shared import TUNED, Made, later, tested
 from crs_lite.tasks import Example, reasoned, token_batches
-from crs_lite.training import align, distil, explore, supervised
+from crs_lite.training import align, distil, explained, explore, supervised
 from crs_lite.workspace import Stage
 
 TOKENS = 7200  # of an SFT step; one of R-GRPO reads and samples about 6,300 on the recorded pool (see the protocol)
@@ -55,8 +55,7 @@ def practise(p: Prepared, start: Stage, path: str, steps: int) -> Stage:
     def lessons() -> list[Example]:
         model = backbones.load_model(start.folder)
         kept = evolve.collect(model, p.codec, p.pool, p.profile, p.seed, p.thought_prompt)
-        pairs = [(p.pool[i], p.perception.write(p.pool[i]) + text, p.pool[i].target) for i, text in kept]
-        return as_many(reasoned(p.codec, pairs), steps, p.seed)
+        return as_many(reasoned(p.codec, explained(p, p.pool, kept)), steps, p.seed)
 
     q = replace(p, profile=replace(p.profile, batch_tokens=TOKENS))
     depends = {"steps": steps, "samples": p.profile.collect_samples, "temperature": p.profile.rl_temperature}
