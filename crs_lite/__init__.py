@@ -133,6 +133,7 @@ a run
             internal        can a direct model learn what sixteen thoughts say?
             teachers        what do lessons in hindsight cost?
             newcomers       was the loop's pool its trouble?
+            passes          why does the SFT behind RL cost?
             latents         does LatentR3 reason without words, once or often?
             ensembles       five models that think, or five that answer?
             pretrained      the main table with a pretrained backbone

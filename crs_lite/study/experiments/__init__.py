@@ -25,6 +25,7 @@ from crs_lite.study.experiments.mend import mend
 from crs_lite.study.experiments.newcomers import newcomers
 from crs_lite.study.experiments.noise import noise
 from crs_lite.study.experiments.own_log import own_log, own_log_choices, own_log_lessons
+from crs_lite.study.experiments.passes import passes
 from crs_lite.study.experiments.pretrained import pretrained
 from crs_lite.study.experiments.schedules import schedules
 from crs_lite.study.experiments.shared import Made
@@ -57,6 +58,7 @@ EXPERIMENTS: dict[str, Callable[[Prepared], Made]] = {
     "internal": internal,
     "teachers": teachers,
     "newcomers": newcomers,
+    "passes": passes,
     "latents": latents,
     "ensembles": ensembles,
     "pretrained": pretrained,
