@@ -70,6 +70,8 @@ def test_half_precision_kept_what_was_learnt(log):
 def test_beside_a_gpu_they_stay_and_learn_on_the_cpu(log, monkeypatch):
     """Chapters compare them with arrays of their own. (This machine has no GPU: whatever went to one would fail.)"""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    # A torch that is built for GPUs looks for their driver before every step of its optimiser.
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available=False: None)
     model, codec = checkpoints.model("aligned"), checkpoints.codec(log)
     lesson = context_to_sid(codec, log.split("train")[-2:])
     sft.train(model, codec.tokenizer, lesson, epochs=1, lr=1e-4, batch_tokens=512, seed=0, dtype="float16")
