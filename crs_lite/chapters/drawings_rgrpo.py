@@ -215,3 +215,22 @@ def _branches(ax, y: np.ndarray, **style) -> None:
     ax.plot(range(0, len(y), 2), y[::2], "-", **style)
     for i in range(0, len(y) - 1, 2):
         ax.plot([i, i + 1], y[i : i + 2], ":", **style)
+
+
+def by_rate(lines: dict[str, dict[float, Difference]], ylabel: str) -> plt.Figure:
+    """What a pass changes at several learning rates: name -> rate -> difference, with its 95 % interval."""
+    fig, ax = side_by_side(1, 6.2, 3)
+    looks = zip(lines.items(), ("blue", "orange"), "oD", (0.97, 1.03), strict=False)
+    for (name, of), colour, mark, beside in looks:  # a little beside each other, or equal rates would hide one
+        x, d = np.array(sorted(of)) * beside, [of[rate] for rate in sorted(of)]
+        ax.vlines(x, [e.low for e in d], [e.high for e in d], color=COLOURS[colour], lw=1.5)
+        ax.plot(x, [e.mean for e in d], "-" + mark, color=COLOURS[colour], ms=6, label=name)
+    ax.axhline(0, color="0.5", lw=1)
+    rates = sorted({rate for of in lines.values() for rate in of})
+    ax.set_xscale("log")
+    ax.set_xticks(rates, [f"{rate:g}" for rate in rates])
+    ax.minorticks_off()
+    ax.set_xlabel("learning rate of the pass")
+    ax.set_ylabel(ylabel)
+    ax.legend(frameon=False, fontsize=8)
+    return fig

@@ -102,8 +102,8 @@ ABOUT = {
         "ch10-full-system",
     ),
 }
-# The README's rows: question, the claim whose verdict answers it, the claim with its effects, and their beginnings. A
-# question of ours, without a verdict of its own, is answered by its first interval.
+# The README's rows: question, the claim of the paper (or our goal) whose verdict answers it, the claim with its
+# effects, and their beginnings. A question of ours is answered by its first interval, for nobody claimed what it asks.
 SHORT = (
     (
         "Does one thought, taught without hindsight, beat answering at once?",
@@ -114,7 +114,7 @@ SHORT = (
     ("Does CRS beat the strongest rival, the counting model?", "C1", "C1", ("over the counting model: HR@1",)),
     ("Does the loop of RL and fine-tuning improve on its start?", "C2", "C2", ("after two rounds: NDCG@10",)),
     ("Is R-GRPO better than GRPO?", "C3", "C3", ("round 1: HR@1", "round 2: HR@1")),
-    ("Does merging 16 thoughts beat one?", "E1", "E1", ("16 − one: NDCG@10",)),
+    ("Does merging 16 thoughts beat one?", "", "E1", ("16 − one: NDCG@10",)),
     (
         "How near does one thought come to the best possible list?",
         "G",
@@ -132,19 +132,19 @@ def blocks(first: Sequence[Entry], second: Sequence[Entry]) -> dict[str, str]:
         "verdicts": overview(first, second),
         "forest": forest([x for x in second if x.id not in DRAWN_ELSEWHERE]),
         "ledger-2": cards(second),
-        "ledger": cards(first),
+        "ledger": cards(first, "first edition"),
     }
 
 
 def short(entries: Sequence[Entry]) -> str:
     """Six rows: question, verdict, effect with its 95 % interval over requests and seeds."""
     known = {x.id: x for x in entries}
-    lines = ["| question | verdict | effect, 95 % interval | seeds |", "| --- | --- | --- | --- |"]
+    lines = ["| question | verdict | effect, 95 % interval | seeds | in the ledger |", "|" + " --- |" * 5]
     for question, judged, id, begins in SHORT:
         if x := known.get(id):
             shown = [e for b in begins for e in x.effects if e.startswith(b)]
             answer = verdict(x) if judged else _yes(shown)
-            lines.append(f"| {question} | {answer} | {'; '.join(shown)} | {x.seeds} |")
+            lines.append(f"| {question} | {answer} | {'; '.join(shown)} | {x.seeds} | {id} |")
     return "\n".join(lines) + "\n"
 
 
@@ -165,19 +165,20 @@ def overview(first: Sequence[Entry], second: Sequence[Entry]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def cards(entries: Sequence[Entry]) -> str:
-    """Every claim of one edition, and at the end where its numbers come from."""
-    parts = [card(x) for x in entries]
+def cards(entries: Sequence[Entry], edition: str = "") -> str:
+    """Every claim of one edition, which its titles name where two would be the same, and at the end where its numbers
+    come from."""
+    parts = [card(x, edition) for x in entries]
     return "\n".join([*parts, provenance(entries)])
 
 
-def card(x: Entry) -> str:
+def card(x: Entry, edition: str = "") -> str:
     """A claim: the plain sentence, a small table, and behind a fold all effects and the commands."""
     about = ABOUT[x.id]
     seeds = f", {x.seeds} seeds" if x.seeds else ""
     found = "; ".join([f"**{verdict(x)}**{seeds}", *x.effects[:FOUND]])
     rows = [("the paper", about.paper), ("found", found), *([("told in", told)] if (told := _told(about)) else [])]
-    lines = [f"### {x.id}: {x.claim}", "", about.plain, "", "| | |", "| --- | --- |"]
+    lines = [f"### {x.id}{f', {edition}' if edition else ''}: {x.claim}", "", about.plain, "", "| | |", "| --- | --- |"]
     lines += [f"| {name} | {text} |" for name, text in rows]
     behind = x.effects[FOUND:]
     if behind or x.commands:

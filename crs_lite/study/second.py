@@ -32,7 +32,7 @@ from crs_lite.study.losses import GOAL
 from crs_lite.study.recorded import gather, values
 
 EXPERIMENTS = ("levers", "answers", "thoughts", "explorers")
-AFTERWARDS = ("newcomers",)  # made later, on other machines
+AFTERWARDS = ("newcomers", "passes")  # made later, on other machines
 # Arms without reasoning that train a language model, as rows of `answers` -> how prose calls them.
 ANSWERS = {
     "direct-SFT": "direct SFT",
@@ -187,7 +187,9 @@ def e4(e: Study) -> Entry:
 def e5(e: Study) -> Entry:
     """One round of the loop on requests of shoppers who have a past, against its start and against the same round on
     the oldest requests."""
-    entry = Entry("E5", "the loop improves its start when its pool has a past", commands=of_any_seed(e, "newcomers"))
+    entry = Entry(
+        "E5", "the loop improves its start when its pool has a past", commands=of_any_seed(e, "newcomers", "passes")
+    )
     start, rl, sft = rows_of(e, "thoughts", "start"), *(rows_of(e, "newcomers", f"rgrpo-{n}") for n in ("rl", "sft"))
     verdict = _compare(entry, "after one round:", sft, start, ("NDCG@10", "HR@1", "utility"))
     if verdict is None:
@@ -199,6 +201,8 @@ def e5(e: Study) -> Entry:
     pairs = {
         "this pool − the oldest requests, R-GRPO": (rl, rows_of(e, "explorers", "rgrpo-round0-rl")),
         "this pool − the oldest requests, one round": (sft, rows_of(e, "explorers", "rgrpo-round0-sft")),
+        "the SFT at a rate that validation chose (2e-5) − before": (rows_of(e, "passes", "kept-lr=2e-05"), start),
+        "as long a pass over unfiltered lessons (6e-4) − before": (rows_of(e, "passes", "again-lr=0.0006"), start),
         "SFT alone − before": (alone, start),
         "this pool − the oldest requests, SFT alone": (alone, rows_of(e, "schedules", "sft")),
     }

@@ -67,3 +67,14 @@ def test_the_path_is_solid_and_rl_a_branch():
     dotted = [line for line in ax.lines if line.get_linestyle() == ":"]
     assert [list(line.get_ydata()) for line in solid] == [[1, 3], [3, 5], [2, 4]]
     assert [list(line.get_ydata()) for line in dotted] == [[1, 2], [3, 4], [2, 3]]
+
+
+def test_a_pass_stands_at_its_rate_with_its_interval():
+    kept = {6e-4: Difference(-0.2, -0.3, -0.1), 2e-5: Difference(0.0, -0.1, 0.1)}
+    ax = drawings.by_rate({"kept": kept, "again": {6e-4: Difference(-0.1, -0.2, 0.0)}}, "change").axes[0]
+    first, second, zero = ax.lines
+    assert list(first.get_ydata()) == [0.0, -0.2] and list(second.get_ydata()) == [-0.1] and zero.get_ydata()[0] == 0
+    assert np.allclose(first.get_xdata(), [2e-5, 6e-4], rtol=0.05) and np.allclose(second.get_xdata(), 6e-4, rtol=0.05)
+    spans = [segment[:, 1].tolist() for bars in ax.collections for segment in bars.get_segments()]
+    assert spans == [[-0.1, 0.1], [-0.3, -0.1], [-0.2, 0.0]]
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["2e-05", "0.0006"]

@@ -53,9 +53,10 @@ def test_the_readme_shows_the_chosen_effects(low, high, answer):
     for label in ("over the counting model: HR@1", "the start over direct SFT: NDCG@10"):
         x.effects.append(Effect(label, Difference((low + high) / 2, low, high)))
     first, second_row = ledger_page.short([x, entry("C4")]).splitlines()[2:]
-    assert f"| {answer} (tiny) | the start over direct SFT: NDCG@10 " in first and first.endswith("| 5 |")
+    assert f"| {answer} (tiny) | the start over direct SFT: NDCG@10 " in first and first.endswith("| 5 | C1 |")
     assert "| not reproduced (tiny) | over the counting model: HR@1 " in second_row
 
 
 def test_the_page_ends_with_where_its_numbers_come_from():
+    assert ledger_page.cards([entry("C1")], "first edition").startswith("### C1, first edition: claim C1")
     assert ledger_page.cards([entry("C1")]).endswith("about 1.0 M weights; profile x; 10 test requests; made on h.\n")
