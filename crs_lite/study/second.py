@@ -208,7 +208,7 @@ def e5(e: Study) -> Entry:
     }
     for label, (a, b) in pairs.items():
         if found := difference([a], [b], "NDCG@10"):
-            seeds = "" if found[1] == entry.seeds else f" ({found[1]} seeds)"
+            seeds = "" if found[1] == entry.seeds else f" ({open_questions.COUNTED[found[1]]})"
             entry.effects.append(Effect(f"{label}{seeds}: NDCG@10", found[0]))
     return enough(entry, verdict)
 
