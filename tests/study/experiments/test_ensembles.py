@@ -5,6 +5,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from toy_runs import opener
 
 from crs_lite.errors import CRSError
 from crs_lite.model import backbones
@@ -14,9 +15,9 @@ from crs_lite.training import align, direct, distil
 
 
 @pytest.fixture
-def two(toy_study, monkeypatch):
+def two(tmp_path, monkeypatch):
     monkeypatch.setattr(import_module("crs_lite.study.experiments.ensembles"), "MEMBERS", 2)
-    return toy_study.open("two-0")
+    return opener(tmp_path, monkeypatch)("two-0")
 
 
 def test_members_are_the_runs_beside_it_and_their_chances_are_averaged(two):

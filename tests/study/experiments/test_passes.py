@@ -2,6 +2,8 @@
 
 from importlib import import_module
 
+from toy_runs import opener
+
 from crs_lite.study.experiments import runner
 from crs_lite.study.experiments.newcomers import among_newcomers
 from crs_lite.tasks import Example
@@ -18,8 +20,8 @@ def test_every_rate_is_a_stage_of_its_own_and_all_begin_at_one_start(job, hollow
     assert hollow.count("distil") == 1 and "newcomers-rgrpo-lr=0.0003" in hollow
 
 
-def test_both_passes_are_equally_long(toy_study, monkeypatch):
-    p, seen = toy_study.open("run"), {}
+def test_both_passes_are_equally_long(toy_study, tmp_path, monkeypatch):
+    p, seen = opener(tmp_path, monkeypatch)("run"), {}
     q = among_newcomers(p)
     start = distil(p, align(p))
     collected = collect(q, explore(q, start, "rgrpo", "newcomers", lr=1e-4), "newcomers-rgrpo", keep="all")
