@@ -219,16 +219,18 @@ def collect(
     return p.work.run(f"{path}-collect{'-all' if other else ''}", {**depends, **other}, gather)
 
 
-def consolidate(p: Prepared, start: Stage, collected: Stage, name: str, id_only: bool = False) -> Stage:
+def consolidate(
+    p: Prepared, start: Stage, collected: Stage, name: str, id_only: bool = False, lr: float | None = None
+) -> Stage:
     """SFT on what was collected, from `start`: the RL checkpoint, or the SFT one the round began with. With `id_only`
-    the loss is on the ID alone, as it must be where wrong thoughts were kept."""
+    the loss is on the ID alone, as it must be where wrong thoughts were kept. `lr`: by default the profile's."""
 
     def lessons() -> list[Example]:
         kept = collected.json("kept.json", list[tuple[int, str]])
         return reasoned(p.codec, explained(p, p.pool, kept), id_only, p.profile.replay)
 
     depends = {"collected": collected, **({"id_only": True} if id_only else {}), **taught_key(p)}
-    return supervised(p, name, start, depends, lessons, p.profile.sft_lr)
+    return supervised(p, name, start, depends, lessons, lr or p.profile.sft_lr)
 
 
 # -- shared -----------------------------------------------------------------------------------------

@@ -203,6 +203,10 @@ def e5(e: Study) -> Entry:
         "this pool − the oldest requests, one round": (sft, rows_of(e, "explorers", "rgrpo-round0-sft")),
         "the SFT at a rate that validation chose (2e-5) − before": (rows_of(e, "passes", "kept-lr=2e-05"), start),
         "as long a pass over unfiltered lessons (6e-4) − before": (rows_of(e, "passes", "again-lr=0.0006"), start),
+        "R-GRPO at three times its rate − before (validation)": (
+            rows_of(e, "passes", "rgrpo-lr=0.0003-valid"),
+            rows_of(e, "thoughts", "start-valid"),
+        ),
         "SFT alone − before": (alone, start),
         "this pool − the oldest requests, SFT alone": (alone, rows_of(e, "schedules", "sft")),
     }

@@ -9,7 +9,7 @@ from crs_lite.prepared import Prepared, sample
 from crs_lite.study.experiments.newcomers import among_newcomers
 from crs_lite.study.experiments.shared import TUNED, Made, checked, later, tested
 from crs_lite.tasks import Example, reasoned
-from crs_lite.training import align, collect, distil, explained, explore, supervised
+from crs_lite.training import align, collect, consolidate, distil, explore, supervised
 from crs_lite.workspace import Stage
 
 RATES = (6e-4, 2e-4, 6e-5, 2e-5)  # the first is the recipe's
@@ -22,7 +22,9 @@ def passes(p: Prepared) -> Made:
     q, start = among_newcomers(p), later(distil, p, later(align, p))
     explored = later(explore, q, start, "rgrpo", "newcomers", **TUNED["rgrpo"])
     collected = later(collect, q, explored, "newcomers-rgrpo")
-    stages = {f"kept-lr={lr:g}": later(over_kept, q, start, collected, lr=lr) for lr in RATES}
+    stages = {
+        f"kept-lr={lr:g}": later(consolidate, q, start, collected, name=f"pass-kept-lr={lr:g}", lr=lr) for lr in RATES
+    }
     stages |= {f"again-lr={lr:g}": later(over_lessons, p, start, collected, lr=lr) for lr in AGAIN}
     stages["rgrpo"] = explored
     stages[f"rgrpo-lr={RL_RATE:g}"] = later(explore, q, start, "rgrpo", "newcomers", lr=RL_RATE)
@@ -30,16 +32,6 @@ def passes(p: Prepared) -> Made:
         yield f"{name}-valid", partial(checked, p, f"pass, {name}", stage)
     for name, stage in stages.items():
         yield name, partial(tested, p, f"pass, {name}", stage)
-
-
-def over_kept(q: Prepared, start: Stage, collected: Stage, lr: float) -> Stage:
-    """One pass over the collected thoughts, which led to their targets."""
-
-    def lessons() -> list[Example]:
-        kept = collected.json("kept.json", list[tuple[int, str]])
-        return reasoned(q.codec, explained(q, q.pool, kept))
-
-    return supervised(q, f"pass-kept-lr={lr:g}", start, {"collected": collected}, lessons, lr)
 
 
 def over_lessons(p: Prepared, start: Stage, collected: Stage, lr: float) -> Stage:

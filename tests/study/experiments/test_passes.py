@@ -4,10 +4,11 @@ from importlib import import_module
 
 from toy_runs import opener
 
+from crs_lite import training
 from crs_lite.study.experiments import runner
 from crs_lite.study.experiments.newcomers import among_newcomers
 from crs_lite.tasks import Example
-from crs_lite.training import align, collect, distil, explore
+from crs_lite.training import align, collect, consolidate, distil, explore
 
 passes = import_module("crs_lite.study.experiments.passes")
 
@@ -27,10 +28,12 @@ def test_both_passes_are_equally_long(toy_study, tmp_path, monkeypatch):
     collected = collect(q, explore(q, start, "rgrpo", "newcomers", lr=1e-4), "newcomers-rgrpo", keep="all")
 
     def lessons(p, name, start, depends, lessons, lr):
+        assert lr == 1e-4
         seen[name] = lessons()
 
     monkeypatch.setattr(passes, "supervised", lessons)
-    passes.over_kept(q, start, collected, 1e-4)
+    monkeypatch.setattr(training, "supervised", lessons)
+    consolidate(q, start, collected, "kept", lr=1e-4)
     passes.over_lessons(p, start, collected, 1e-4)
     kept, again = seen.values()
     assert len(kept) == len(again) > 0 and all(isinstance(e, Example) for e in kept + again)
