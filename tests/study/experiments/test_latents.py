@@ -5,16 +5,16 @@ import torch
 
 from crs_lite.study.controls import Perturbed
 from crs_lite.study.experiments import runner
-from crs_lite.study.experiments.latents import NOISES
+from crs_lite.study.experiments.latents import NOISES, RATES
 from crs_lite.study.learned_baselines import Latent
 from crs_lite.training import align
 
 
 def test_two_phases_from_one_alignment_each_on_test_and_validation(job, hollow):
-    assert runner.run_seed(job("latents")) == 4 + 2 * len(NOISES)
+    assert runner.run_seed(job("latents")) == len(RATES) + 3 + 2 * len(NOISES)
     assert [n for n in hollow if not n.startswith("score")] == [
         "align",
-        "latent-lr=0.0006",
+        *(f"latent-lr={lr}" for lr in RATES),
         "latent-rl-noise=1.0-lr=0.003",
     ]
 
