@@ -16,6 +16,7 @@ BOOK = ROOT / "book"
 COLAB = BOOK / "colab"
 RESULTS = BOOK / "results"
 QUICKSTART = RESULTS / "quickstart-laptop.json"
+OTHER_WORLD = RESULTS / "world-1-laptop.json"  # the same recipe in another simulated shop
 BENCH = RESULTS / "bench" / "cpu.json"
 CHAPTERS = RESULTS / "chapters.json"  # what the recorded runs of the chapters took and reached
 ATTACK = RESULTS / "attack.json"  # what damaged files, wrong words, hostile strings and kills did

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from crs_lite import study
 from crs_lite.chapters import lesson
 from crs_lite.enumerable import demonstrations, exact, shop
 from crs_lite.marketplace import LARGE_SHA256
 from crs_lite.paths import BENCH as BENCH_FILE
-from crs_lite.paths import BOOK, ENUMERABLE, EVIDENCE, LESSONS, QUICKSTART, REAL, ROOT, SECOND
+from crs_lite.paths import BOOK, ENUMERABLE, EVIDENCE, LESSONS, OTHER_WORLD, QUICKSTART, REAL, ROOT, SECOND
 from crs_lite.profiles import get_profile
 from crs_lite.site import address, build, reading
 from crs_lite.study import enumerated, ledger, ledger_page, pretrained, real_log, results, second, t4
@@ -32,6 +33,25 @@ def test_the_quickstart_shows_the_recorded_run():
     tables = "\n".join("".join(o.get("data", {}).get("text/html", "")) for c in cells for o in c.get("outputs", []))
     for row in results.rows(RECORDED):
         assert all(results.interval(row["metrics"][m]) in tables for m in results.METRICS), row["name"]
+
+
+def test_the_tenth_chapter_shows_the_other_shop_and_reads_it_right():
+    other = results.load(OTHER_WORLD)
+    cells = json.loads((BOOK / "ch10-full-system.ipynb").read_text(encoding="utf-8"))["cells"]
+    told = "\n".join("".join(c["source"]) for c in cells)
+    assert other["command"] in told and other["log_sha256"] != RECORDED["log_sha256"]
+    assert {**other["profile"], "minutes": ""} == {**RECORDED["profile"], "minutes": ""}  # nothing tuned again
+    (table,) = (
+        "".join(c["outputs"][-1]["data"]["text/html"]) for c in cells if "load(OTHER_WORLD)" in str(c["source"])
+    )
+    score = {row["name"]: row["metrics"]["NDCG@10"]["value"] for row in results.rows(other)}
+    order = ["informed", "counting", "distilled SFT", "aligned", "direct SFT"]
+    assert sorted(order, key=score.get, reverse=True) == order
+    assert all(f"<td>{score[name]:.3f}</td>" in table for name in (*order, "after RL", "consolidation from RL"))
+    ranks = {row["name"]: row["ranks"] for row in results.rows(other)}
+    for above, below in (("distilled SFT", "aligned"), ("distilled SFT", "consolidation from RL")):
+        d, _ = study.difference([{0: {"ranks": ranks[above]}}], [{0: {"ranks": ranks[below]}}], "NDCG@10")
+        assert d.low > 0
 
 
 def test_a_page_shows_the_recorded_benchmarks():
