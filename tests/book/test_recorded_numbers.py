@@ -48,9 +48,9 @@ def test_the_tenth_chapter_shows_the_other_shop_and_reads_it_right():
     order = ["informed", "counting", "distilled SFT", "aligned", "direct SFT"]
     assert sorted(order, key=score.get, reverse=True) == order
     assert all(f"<td>{score[name]:.3f}</td>" in table for name in (*order, "after RL", "consolidation from RL"))
-    ranks = {row["name"]: row["ranks"] for row in results.rows(other)}
+    rows = {row["name"]: row for row in results.rows(other)}
     for above, below in (("distilled SFT", "aligned"), ("distilled SFT", "consolidation from RL")):
-        d, _ = study.difference([{0: {"ranks": ranks[above]}}], [{0: {"ranks": ranks[below]}}], "NDCG@10")
+        d, _ = study.difference([{0: rows[above]}], [{0: rows[below]}], "NDCG@10")
         assert d.low > 0
 
 
