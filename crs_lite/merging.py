@@ -36,6 +36,12 @@ def merge(items: np.ndarray, logp: np.ndarray, k: int) -> tuple[np.ndarray, np.n
     return out, p
 
 
+def merged_lists(held: np.ndarray, logp: np.ndarray, k: int) -> np.ndarray:
+    """Items and log-probabilities `(n, M, K)` of M versions of every request -> the merged lists `(n, k)`."""
+    lists = [merge(items, chances, k)[0] for items, chances in zip(held, logp, strict=True)]
+    return np.array(lists).reshape(len(held), k)
+
+
 class MergingRanker:
     """CRS that thinks `thoughts` times at a `temperature` and merges, `beams` items a thought (wider than a list).
 
@@ -96,5 +102,4 @@ class MergingRanker:
 
     def merged(self, m: int, k: int) -> np.ndarray:
         """The lists `(n, k)` of the first m thoughts."""
-        lists = [merge(items[:m], logp[:m], k)[0] for items, logp in zip(self.held, self.logp, strict=True)]
-        return np.array(lists).reshape(len(self.held), k)
+        return merged_lists(self.held[:, :m], self.logp[:, :m], k)

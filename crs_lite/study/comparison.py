@@ -85,6 +85,22 @@ def difference(
     return (hierarchical(per_seed), len(per_seed)) if per_seed else None
 
 
+def between_ensembles(a: Row, b: Row, metric: str, n: int = 2000, seed: int = 0) -> Difference:
+    """Ensemble `a` minus ensemble `b`, or minus a system without members, with its 95 % interval. An ensemble is one
+    system: a resample takes one drawing of its members, the same in both, and draws the requests again. Raises
+    `CRSError` where the two differ in their requests or in the members that were drawn."""
+    members = [[of["members"] for of in row["drawn"]] for row in (a, b) if "drawn" in row]
+    if a["request_ids"] != b["request_ids"] or any(of != members[0] for of in members):
+        raise CRSError(f"rows {a['row']!r} and {b['row']!r}: different requests or drawings; run both again.")
+    own = values(a, metric) - values(b, metric)
+    others = b.get("drawn", [b] * len(a["drawn"]))
+    drawn = [values(x, metric) - values(y, metric) for x, y in zip(a["drawn"], others, strict=True)]
+    rng = np.random.default_rng(seed)
+    means = [drawn[rng.integers(len(drawn))][rng.integers(len(own), size=len(own))].mean() for _ in range(n)]
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Difference(float(own.mean()), float(low), float(high))
+
+
 def judge(main: Difference, others: Sequence[Difference], sign: int = 1) -> str:
     """The protocol's verdict: the claim's own metric first, then the others; `sign` is the claimed direction."""
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from crs_lite.decode import beam_search, force, plant
 from crs_lite.logs import SearchRequest
-from crs_lite.merging import merge
+from crs_lite.merging import merged_lists
 from crs_lite.model import backbones
 from crs_lite.prepared import Prepared
 from crs_lite.ranker import CRSRanker, rank_with
@@ -100,9 +100,3 @@ class Perturbed:
             some = [prompts[i] for i in rows]
             held[rows], logp[rows] = self.inner.beams(some, width, self.chains, self.noise, generator)
         return merged_lists(held, logp, k)
-
-
-def merged_lists(held: np.ndarray, logp: np.ndarray, k: int) -> np.ndarray:
-    """Items and log-probabilities `(n, M, K)` of M versions of every request -> the merged lists `(n, k)`."""
-    lists = [merge(items, chances, k)[0] for items, chances in zip(held, logp, strict=True)]
-    return np.array(lists).reshape(len(held), k)

@@ -19,6 +19,7 @@ from crs_lite.study.comparison import (
     Entry,
     Seeds,
     Study,
+    between_ensembles,
     compared,
     difference,
     enough,
@@ -32,7 +33,7 @@ from crs_lite.study.losses import GOAL
 from crs_lite.study.recorded import gather, values
 
 EXPERIMENTS = ("levers", "answers", "thoughts", "explorers")
-AFTERWARDS = ("newcomers", "passes")  # made later, on other machines
+AFTERWARDS = ("newcomers", "passes", "latents", "ensembles")  # made later, on other machines
 # Arms without reasoning that train a language model, as rows of `answers` -> how prose calls them.
 ANSWERS = {
     "direct-SFT": "direct SFT",
@@ -40,6 +41,8 @@ ANSWERS = {
     "direct-forgetful": "direct, 16 contexts merged",
     "direct-counted": "direct, counts in the prompt",
 }
+FIVE = {"aligned": "five aligned models", "direct": "five direct models"}  # ensembles without a thought
+NOISES = (0.3, 1.0)  # of LatentR3's perturbed chains
 METRICS = ("HR@1", "NDCG@10", "utility")
 LAST = "rgrpo-round1-rl"
 
@@ -154,7 +157,24 @@ def e2(e: Study) -> Entry:
     if verdict is None or best is None:
         return Entry(entry.id, entry.claim)
     _compare(entry, f"over {ANSWERS[best]}:", merged, rows_of(e, "answers", best), order)
+    if found := difference([merged], [chains(e)], "NDCG@10"):
+        label = f"over LatentR3, 16 chains ({open_questions.COUNTED[found[1]]})"
+        entry.effects.append(Effect(f"{label}: NDCG@10", found[0]))
+    five = {rival: rows_of(e, "ensembles", f"five-{rival}").get(0) for rival in ("thoughts", *FIVE)}
+    rivals = {f"{FIVE[rival]} as one": row for rival, row in five.items() if row and rival in FIVE}
+    if five["thoughts"]:
+        for label, row in {"the counting model": counting(e, {0: {}})[0], **rivals}.items():
+            d = between_ensembles(five["thoughts"], row, "NDCG@10")
+            entry.effects.append(Effect(f"five models with a thought each, as one − {label}: NDCG@10", d))
     return enough(entry, verdict)
+
+
+def chains(e: Study) -> Seeds:
+    """LatentR3 merged over 16 chains of latents, at the noise that is better on validation; {} where not recorded."""
+    name = "LatentR3-16-latents-noise={}{}"
+    means = {n: np.mean([values(r, "NDCG@10").mean() for r in of.values()]) for n in NOISES
+             if (of := rows_of(e, "latents", name.format(n, "-valid")))}  # fmt: skip
+    return rows_of(e, "latents", name.format(max(means, key=means.get), "")) if means else {}
 
 
 def e3(e: Study) -> Entry:

@@ -80,3 +80,31 @@ def test_commands_stand_once_in_the_order_of_the_experiments(tmp_path):
 
 def test_a_difference_in_words():
     assert comparison.Effect("HR@1", Difference(0.0204, -0.001, 0.0361)) == "HR@1 +0.020 [-0.001, +0.036]"
+
+
+def of_members(name: str, members: list[list[int]], places: list[list[int | None]], own: list[int | None]) -> dict:
+    drawn = [{"members": m, "ranks": r} for m, r in zip(members, places, strict=True)]
+    return {"row": name, "request_ids": list(range(len(own))), "ranks": own, "drawn": drawn}
+
+
+def test_an_ensemble_s_interval_takes_one_drawing_of_its_members_at_a_time():
+    """Every request of a drawing has the same place, so all that varies is which drawing is taken: first places against
+    misses in half of the drawings, level in the others. A mean over drawings would lie between."""
+    members = [[0, 0], [1, 1], [0, 1], [1, 0]]
+    a = of_members("a", members, [[0] * 6, [0] * 6, [None] * 6, [None] * 6], [0] * 6)
+    b = of_members("b", members, [[None] * 6] * 4, [None] * 6)
+    alone = {"row": "c", "request_ids": list(range(6)), "ranks": [None] * 6}
+    for other in (b, alone):
+        assert comparison.between_ensembles(a, other, "NDCG@10") == Difference(1.0, 0.0, 1.0)
+    one = of_members("one", members[:1], [[0, 3, None, 1, 0, 2]], [0, 3, None, 1, 0, 2])
+    d, plain = comparison.between_ensembles(one, alone, "HR@1"), np.array([1, 0, 0, 0, 1, 0])
+    drawn = np.random.default_rng(1).choice(plain, (20000, 6)).mean(1)
+    assert d.mean == pytest.approx(1 / 3)
+    np.testing.assert_allclose([d.low, d.high], np.quantile(drawn, [0.025, 0.975]), atol=0.01)
+
+
+@pytest.mark.parametrize("change", [{"request_ids": [1, 0]}, {"drawn": [{"members": [1, 1], "ranks": [0, 0]}]}])
+def test_ensembles_of_other_requests_or_other_drawings_are_never_compared(change):
+    a = of_members("a", [[0, 1]], [[0, 0]], [0, 0])
+    with pytest.raises(CRSError, match="rows 'a' and 'a': different requests or drawings"):
+        comparison.between_ensembles(a, {**a, **change}, "HR@1")

@@ -7,7 +7,7 @@ import pytest
 from known_world import without, world
 
 from crs_lite.paths import SECOND
-from crs_lite.study import second
+from crs_lite.study import recorded, second
 from crs_lite.study.recorded import gather, values
 
 QUALITY = {
@@ -85,11 +85,40 @@ def test_the_counting_model_stands_beside_every_seed(tmp_path):
     world(tmp_path, {k: v for k, v in QUALITY.items() if k[1] in ("counting", "start-thoughts", "direct-counted")})
     for seed in range(1, 5):
         without(tmp_path / "answers" / f"counting-seed{seed}.json")
-    e = {name: gather(tmp_path, name) for name in second.EXPERIMENTS}
+    e = {name: gather(tmp_path, name) for name in (*second.EXPERIMENTS, *second.AFTERWARDS)}
     one = values(e["answers"]["counting"][0], "NDCG@10")
     mean = np.mean([(values(r, "NDCG@10") - one).mean() for r in e["thoughts"]["start-thoughts"].values()])
     entry = second.e2(e)
     assert entry.seeds == 5 and entry.effects[0].startswith(f"over the counting model: NDCG@10 {mean:+.3f} [")
+
+
+def test_merged_thoughts_stand_beside_chains_of_latents_and_ensembles(tmp_path):
+    """The noise of the chains is the better one on validation, not on test."""
+    chains, five = "LatentR3-16-latents-noise=", ("thoughts", "aligned", "direct")
+    quality = {k: v for k, v in QUALITY.items() if k[1] in ("counting", "start-thoughts", "direct-counted")}
+    of_chains = {"0.3": 0.2, "0.3-valid": 0.4, "1.0": 0.8, "1.0-valid": 0.1}
+    quality |= {("latents", chains + name): p for name, p in of_chains.items()}
+    quality |= {("ensembles", f"five-{name}"): p for name, p in zip(five, (0.8, 0.3, 0.5), strict=True)}
+    world(tmp_path, quality, seeds=1)
+    for name in five:
+        path = tmp_path / "ensembles" / f"five-{name}-seed0.json"
+        row = recorded.read(path)
+        recorded.write(path, row | {"drawn": [{"members": [0, 1, 2, 3, 4], "ranks": row["ranks"]}]})
+    e = {name: gather(tmp_path, name) for name in (*second.EXPERIMENTS, *second.AFTERWARDS)}
+    found = {effect.label: effect.difference.mean for effect in second.e2(e).effects}
+
+    def mean(experiment: str, name: str) -> float:
+        return values(e[experiment][name][0], "NDCG@10").mean()
+
+    own, merged = mean("ensembles", "five-thoughts"), mean("thoughts", "start-thoughts")
+    ours = "five models with a thought each, as one − "
+    wanted = {
+        "over LatentR3, 16 chains (one seed): NDCG@10": merged - mean("latents", chains + "0.3"),
+        f"{ours}the counting model: NDCG@10": own - mean("answers", "counting"),
+        f"{ours}five aligned models as one: NDCG@10": own - mean("ensembles", "five-aligned"),
+        f"{ours}five direct models as one: NDCG@10": own - mean("ensembles", "five-direct"),
+    }
+    assert {label: found[label] for label in wanted} == pytest.approx(wanted)
 
 
 def test_recorded_rows_name_the_code_they_were_made_from():

@@ -1,5 +1,5 @@
-"""Five models as one system: five that think against five that answer at once. An ensemble is what a shop would compare
-with, before it pays for thoughts."""
+"""Five models as one system: five that think against five that answer at once, aligned or trained further. An ensemble
+is what a shop would compare with, before it pays for thoughts."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from safetensors.numpy import load_file, save_file
 
 from crs_lite.errors import CRSError
 from crs_lite.evaluate import COLD, MISS, Ranker, ranks_of_targets
+from crs_lite.merging import merged_lists
 from crs_lite.prepared import Prepared, prepare
 from crs_lite.scoring import K, merging_ranker
-from crs_lite.study.controls import Forgetful, merged_lists
+from crs_lite.study.controls import Forgetful
 from crs_lite.study.experiments.shared import Made
 from crs_lite.study.recorded import Row
 from crs_lite.training import align, direct, distil
@@ -28,6 +29,7 @@ DRAWS = 30  # resamples of the members: what an interval of an ensemble is made 
 def ensembles(p: Prepared) -> Made:
     """On seed 0 alone, which stands for all: the members are the runs of seeds 0 to 4, in folders beside this one."""
     if p.seed == 0:
+        yield "five-aligned", partial(ensemble, p, "five aligned models", align, _at_once)
         yield "five-direct", partial(ensemble, p, "five direct models", _answering, _at_once)
         yield "five-thoughts", partial(ensemble, p, "five models, a thought each", _distilled, _one_thought)
 
