@@ -217,6 +217,9 @@ def e5(e: Study) -> Entry:
     _compare(entry, "R-GRPO − before:", rl, start, ("NDCG@10", "utility"), -1)
     _compare(entry, "SFT − R-GRPO:", sft, rl, ("NDCG@10",))
     _compare(entry, "after one round, on cold starts:", sft, start, ("NDCG@10",), cold=True)
+    slow = rows_of(e, "passes", "round1-sft")
+    _compare(entry, "two rounds, the SFT at 2e-5 − before:", slow, start, ("NDCG@10", "HR@1", "utility"))
+    _compare(entry, "two rounds, the SFT at 2e-5, on cold starts:", slow, start, ("NDCG@10",), cold=True)
     alone = rows_of(e, "newcomers", "sft")
     pairs = {
         "this pool − the oldest requests, R-GRPO": (rl, rows_of(e, "explorers", "rgrpo-round0-rl")),
