@@ -103,17 +103,17 @@ def direct_counted(p: Prepared, start: Stage) -> Stage:
     return supervised(p, "direct-counted", start, {"n": n, **taught_key(p)}, lessons, p.profile.distil_lr)
 
 
-def distil(p: Prepared, start: Stage, epochs: int | None = None) -> Stage:
+def distil(p: Prepared, start: Stage, epochs: int | None = None, lr: float | None = None) -> Stage:
     """The distilled start (paper, reasoning SFT): the teacher's reasoning, then the ID; mixed with direct lessons where
-    the profile replays them."""
+    the profile replays them. `lr`: by default the profile's."""
 
     def lessons() -> list[Example]:
         pairs = [(r, p.lesson(r), r.target) for r in tqdm(p.taught, desc="teacher", mininterval=5)]
         return reasoned(p.codec, pairs, replay=p.profile.replay)
 
     depends = {"n": p.profile.distil_requests, "bias": asdict(p.teacher.bias), **taught_key(p)}
-    name = "distil" + named(epochs=epochs, **taught_key(p))
-    return supervised(p, name, start, depends, lessons, p.profile.distil_lr, epochs)
+    name = "distil" + named(lr=lr, epochs=epochs, **taught_key(p))
+    return supervised(p, name, start, depends, lessons, lr or p.profile.distil_lr, epochs)
 
 
 def taught_key(p: Prepared) -> dict:

@@ -27,6 +27,7 @@ from crs_lite.study.experiments.noise import noise
 from crs_lite.study.experiments.own_log import own_log, own_log_choices, own_log_lessons
 from crs_lite.study.experiments.passes import passes
 from crs_lite.study.experiments.pretrained import pretrained
+from crs_lite.study.experiments.rates import rates
 from crs_lite.study.experiments.schedules import schedules
 from crs_lite.study.experiments.shared import Made
 from crs_lite.study.experiments.sizes import sizes
@@ -61,6 +62,7 @@ EXPERIMENTS: dict[str, Callable[[Prepared], Made]] = {
     "passes": passes,
     "latents": latents,
     "ensembles": ensembles,
+    "rates": rates,
     "pretrained": pretrained,
     "own-log-choices": own_log_choices,
     "own-log": own_log,

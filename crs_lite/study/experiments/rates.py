@@ -1,0 +1,25 @@
+"""Is the fight fair to those who answer at once? The pass over every request behind the alignment, with a thought and
+without, at several learning rates; second edition."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from crs_lite.prepared import Prepared
+from crs_lite.study.experiments.shared import Made, checked, later, tested
+from crs_lite.training import align, direct, distil
+
+RATES = (2e-4, 6e-4, 2e-3)  # the last is what every row of the second protocol has; the first two were tuned elsewhere
+
+
+def rates(p: Prepared) -> Made:
+    """Every rate on validation requests; test rows of the rates that validation chose."""
+    aligned = later(align, p)
+    stages = {"aligned": (aligned, "none")}
+    for lr in RATES:
+        stages[f"direct-lr={lr:g}"] = later(direct, p, aligned, lr=lr), "none"
+        stages[f"thought-lr={lr:g}"] = later(distil, p, aligned, lr=lr), "own"
+    for name, (stage, reason) in stages.items():
+        yield f"{name}-valid", partial(checked, p, f"rates, {name}", stage, reason)
+    for name, (stage, reason) in stages.items():
+        yield name, partial(tested, p, f"rates, {name}", stage, reason)
