@@ -112,7 +112,7 @@ STAND_IN = "CRS_LITE_STAND_IN"
 
 PROFILES: dict[str, Profile] = {
     "smoke": replace(_SECOND, name="smoke", hidden=64, layers=2, heads=2, ffn=128, vocab=1024, **_TWO_STEPS),
-    "laptop": replace(_SECOND, name="laptop", **_LARGE, minutes="15 minutes from the shipped checkpoints, else two hours"),
+    "laptop": replace(_SECOND, name="laptop", **_LARGE, minutes="15 minutes from the checkpoints, else two hours"),
     "colab": replace(
         _SECOND, name="colab", backbone="smollm2", dtype="float16",
         context_budget=640, align_lr=5e-4, distil_lr=5e-4, sft_lr=2e-4, rl_lr=1e-5, minutes="unknown: never run",
