@@ -33,7 +33,7 @@ from crs_lite.study.losses import GOAL
 from crs_lite.study.recorded import gather, values
 
 EXPERIMENTS = ("levers", "answers", "thoughts", "explorers")
-AFTERWARDS = ("newcomers", "passes", "latents", "ensembles")  # made later, on other machines
+AFTERWARDS = ("newcomers", "passes", "latents", "ensembles", "rates")  # made later, on other machines
 # Arms without reasoning that train a language model, as rows of `answers` -> how prose calls them.
 ANSWERS = {
     "direct-SFT": "direct SFT",
@@ -41,6 +41,8 @@ ANSWERS = {
     "direct-forgetful": "direct, 16 contexts merged",
     "direct-counted": "direct, counts in the prompt",
 }
+# Rows at 2e-3, the rate of this protocol, beside which `rates` tries others.
+AT_FIRST = {"direct": ("answers", "direct-SFT-valid"), "thought": ("thoughts", "start-valid")}
 FIVE = {"aligned": "five aligned models", "direct": "five direct models"}  # ensembles without a thought
 NOISES = (0.3, 1.0)  # of LatentR3's perturbed chains
 METRICS = ("HR@1", "NDCG@10", "utility")
@@ -78,7 +80,23 @@ def c1(e: Study) -> Entry:
     _compare(entry, "the start over the counting model:", start, counting(e, start), METRICS[:2])
     for name in ("direct-SFT", best):
         _compare(entry, f"the start over {ANSWERS[name]}:", start, rows_of(e, "answers", name), METRICS[:2])
+    if found := difference([best_rate(e, "thought")], [best_rate(e, "direct")], "NDCG@10"):
+        label = f"one thought over direct SFT, each at its best rate (validation, {open_questions.COUNTED[found[1]]})"
+        entry.effects.append(Effect(f"{label}: NDCG@10", found[0]))
     return enough(entry, verdict)
+
+
+def best_rate(e: Study, kind: str) -> Seeds:
+    """Of "direct" or "thought", validation rows at the learning rate that is best there; {} where no other rate than
+    this protocol's was tried."""
+    tried = [
+        of for name, of in e.get("rates", {}).items() if name.startswith(f"{kind}-lr=") and name.endswith("-valid")
+    ]
+    return max([*tried, rows_of(e, *AT_FIRST[kind])] if tried else [{}], key=lambda of: _mean(of.get(0)))
+
+
+def _mean(row: dict | None) -> float:
+    return values(row, "NDCG@10").mean() if row else -1.0
 
 
 def c2(e: Study, cold: bool = False) -> Entry:

@@ -33,6 +33,11 @@ QUALITY = {
     ("passes", "again-lr=0.0006"): 0.2,
     ("passes", "round1-sft"): 0.7,
     ("schedules", "sft"): 0.35,
+    ("answers", "direct-SFT-valid"): 0.3,
+    ("thoughts", "start-valid"): 0.7,
+    ("rates", "direct-lr=0.0006-valid"): 0.9,
+    ("rates", "direct-lr=0.0006"): 0.1,
+    ("rates", "thought-lr=0.0006-valid"): 0.5,
 }
 
 
@@ -66,6 +71,8 @@ def test_verdicts_of_a_world_that_is_known(tmp_path):
     assert another["two rounds, the SFT at 2e-5, on cold starts: NDCG@10"].low > 0
     assert another["this pool − the oldest requests, SFT alone: NDCG@10"].low > 0
     assert any("over direct, counts in the prompt" in effect for effect in found["C1"].effects)
+    fair = next(x for x in found["C1"].effects if x.startswith("one thought over direct SFT, each at its best rate"))
+    assert -0.25 < fair.difference.mean < -0.15  # 0.7 at the protocol's rate against 0.9 at another
     assert all(found[k].seeds == 5 and found[k].commands for k in wanted)
     assert set(found) > {"N1", "P2"}  # the fourth protocol's stand behind them
 
