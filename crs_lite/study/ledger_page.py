@@ -109,7 +109,7 @@ SHORT = (
         "Does one thought, taught without hindsight, beat answering at once?",
         "",
         "C1",
-        ("the start over direct SFT: NDCG@10",),
+        ("one thought over direct SFT, each at its best rate", "the start over direct SFT: NDCG@10"),
     ),
     ("Does CRS beat the strongest rival, the counting model?", "C1", "C1", ("over the counting model: HR@1",)),
     ("Does the loop of RL and fine-tuning improve on its start?", "C2", "C2", ("after two rounds: NDCG@10",)),

@@ -55,6 +55,8 @@ def test_the_readme_shows_the_chosen_effects(low, high, answer):
     first, second_row = ledger_page.short([x, entry("C4")]).splitlines()[2:]
     assert f"| {answer} (tiny) | the start over direct SFT: NDCG@10 " in first and first.endswith("| 5 | C1 |")
     assert "| not reproduced (tiny) | over the counting model: HR@1 " in second_row
+    x.effects.append(Effect("one thought over direct SFT, each at its best rate", Difference(-0.2, -0.3, -0.1)))
+    assert "| no (tiny) | one thought over direct SFT, each at its best rate -0.200" in ledger_page.short([x])
 
 
 def test_the_page_ends_with_where_its_numbers_come_from():

@@ -67,8 +67,8 @@ def test_verdicts_of_a_world_that_is_known(tmp_path):
     another = {effect.label: effect.difference for effect in found["E5"].effects}
     assert another["R-GRPO − before: NDCG@10"].high < 0 < another["SFT − R-GRPO: NDCG@10"].low
     assert another["as long a pass over unfiltered lessons (6e-4) − before: NDCG@10"].high < 0
-    assert another["two rounds, the SFT at 2e-5 − before: NDCG@10"].low > 0
-    assert another["two rounds, the SFT at 2e-5, on cold starts: NDCG@10"].low > 0
+    assert another["two rounds with that SFT − before: NDCG@10"].low > 0
+    assert another["two rounds with that SFT, on cold starts: NDCG@10"].low > 0
     assert another["this pool − the oldest requests, SFT alone: NDCG@10"].low > 0
     assert any("over direct, counts in the prompt" in effect for effect in found["C1"].effects)
     fair = next(x for x in found["C1"].effects if x.startswith("one thought over direct SFT, each at its best rate"))
