@@ -136,6 +136,7 @@ a run
             passes          why does the SFT behind RL cost?
             latents         does LatentR3 reason without words, once or often?
             ensembles       five models that think, or five that answer?
+            rates           is the fight fair to those who answer at once?
             pretrained      the main table with a pretrained backbone
             own_log         what does all of it give on a real log?
             runner          run experiments: seeds, jobs, missing rows

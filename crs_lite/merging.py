@@ -38,8 +38,7 @@ def merge(items: np.ndarray, logp: np.ndarray, k: int) -> tuple[np.ndarray, np.n
 
 def merged_lists(held: np.ndarray, logp: np.ndarray, k: int) -> np.ndarray:
     """Items and log-probabilities `(n, M, K)` of M versions of every request -> the merged lists `(n, k)`."""
-    lists = [merge(items, chances, k)[0] for items, chances in zip(held, logp, strict=True)]
-    return np.array(lists).reshape(len(held), k)
+    return np.array([merge(items, p, k)[0] for items, p in zip(held, logp, strict=True)]).reshape(len(held), k)
 
 
 class MergingRanker:

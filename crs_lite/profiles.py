@@ -96,12 +96,9 @@ class Profile:
 
 _FIRST = Profile("first")
 _SECOND = replace(_FIRST, teacher="foresight")
-# Every request of the large log is a lesson once; the loop works on those that are left over, and consolidates at the
-# rate that validation chose there (experiment `passes`).
-_LARGE = dict(
-    log="marketplace-large", train_requests=10**5, align_context_epochs=1, distil_requests=0, fresh_pool=True,
-    sft_lr=2e-5,
-)  # fmt: skip
+# Every request of the large log is a lesson once; the loop works on the rest, at the rate that `passes` chose.
+_LARGE = dict(log="marketplace-large", train_requests=10**5, align_context_epochs=1, distil_requests=0, fresh_pool=True,
+              sft_lr=2e-5)  # fmt: skip
 _TWO_STEPS = dict(
     train_requests=300, align_item_epochs=1, align_context_epochs=1, mapping_epochs=2, check_items=100,
     distil_requests=100, rl_steps=2, rl_prompts=4, rl_group=4, collect_requests=40, collect_samples=2,
@@ -121,8 +118,7 @@ PROFILES: dict[str, Profile] = {
         _SECOND, name="gpu", **_LARGE, hidden=256, layers=6, heads=8, ffn=704, vocab=4096, align_item_epochs=60,
         rl_steps=600, rl_prompts=32, collect_requests=6000, eval_requests=0, eval_batch=256, minutes="never run",
     ),
-    # Rows of the second protocol, which change the teacher by --set and consolidate at the rate tuned on the small log;
-    # of the first; of the third, on a real log.
+    # Rows of the second protocol, which change the teacher by --set; of the first; of the third, on a real log.
     "long": replace(
         _FIRST, name="long", **_LARGE | {"sft_lr": _FIRST.sft_lr}, max_reasoning=128, collect_requests=6000,
         valid_requests=3000, eval_requests=4000, eval_batch=512, minutes="hours",
