@@ -99,9 +99,10 @@ _SECOND = replace(_FIRST, teacher="foresight")
 # Every request of the large log is a lesson once; the loop works on the rest, at the rate that `passes` chose.
 _LARGE = dict(log="marketplace-large", train_requests=10**5, align_context_epochs=1, distil_requests=0, fresh_pool=True,
               sft_lr=2e-5)  # fmt: skip
-_TWO_STEPS = dict(train_requests=300, align_item_epochs=1, align_context_epochs=1, mapping_epochs=2, check_items=100,
-                  distil_requests=100, rl_steps=2, rl_prompts=4, rl_group=4, collect_requests=40, collect_samples=2,
-                  eval_requests=100, valid_requests=60, max_reasoning=24, intervened=20, minutes="2 minutes")  # fmt: skip
+_TWO_STEPS = dict(
+    train_requests=300, align_item_epochs=1, align_context_epochs=1, mapping_epochs=2, check_items=100,
+    distil_requests=100, rl_steps=2, rl_prompts=4, rl_group=4, collect_requests=40, collect_samples=2,
+    eval_requests=100, valid_requests=60, max_reasoning=24, intervened=20, minutes="2 minutes")  # fmt: skip
 # A folder named here stands for every pretrained backbone, with adapters and `smoke`'s budgets: to try that path.
 STAND_IN = "CRS_LITE_STAND_IN"
 
