@@ -44,7 +44,6 @@ ANSWERS = {
 # Rows at 2e-3, the rate of this protocol, beside which `rates` tries others.
 AT_FIRST = {"direct": ("answers", "direct-SFT-valid"), "thought": ("thoughts", "start-valid")}
 FIVE = {"aligned": "five aligned models", "direct": "five direct models"}  # ensembles without a thought
-NOISES = (0.3, 1.0)  # of LatentR3's perturbed chains
 METRICS = ("HR@1", "NDCG@10", "utility")
 LAST = "rgrpo-round1-rl"
 
@@ -87,8 +86,8 @@ def c1(e: Study) -> Entry:
 
 
 def best_rate(e: Study, kind: str) -> Seeds:
-    """Of "direct" or "thought", validation rows at the learning rate that is best there; {} where no other rate than
-    this protocol's was tried."""
+    """Of "direct" or "thought", validation rows at the learning rate that is best there on seed 0; {} where no
+    other rate than this protocol's was tried."""
     tried = [
         of for name, of in e.get("rates", {}).items() if name.startswith(f"{kind}-lr=") and name.endswith("-valid")
     ]
@@ -189,10 +188,9 @@ def e2(e: Study) -> Entry:
 
 def chains(e: Study) -> Seeds:
     """LatentR3 merged over 16 chains of latents, at the noise that is better on validation; {} where not recorded."""
-    name = "LatentR3-16-latents-noise={}{}"
-    means = {n: np.mean([values(r, "NDCG@10").mean() for r in of.values()]) for n in NOISES
-             if (of := rows_of(e, "latents", name.format(n, "-valid")))}  # fmt: skip
-    return rows_of(e, "latents", name.format(max(means, key=means.get), "")) if means else {}
+    tried = [n for n in e["latents"] if n.startswith("LatentR3-16-latents-") and n.endswith("-valid")]
+    best = max(tried, key=lambda n: _mean(e["latents"][n].get(0)), default="")
+    return rows_of(e, "latents", best.removesuffix("-valid"))
 
 
 def e3(e: Study) -> Entry:
