@@ -15,6 +15,7 @@ from crs_lite.study import open_questions
 from crs_lite.study.comparison import (
     BIAS,
     FAULTS,
+    SEEDS,
     Effect,
     Entry,
     Seeds,
@@ -42,7 +43,7 @@ ANSWERS = {
     "direct-counted": "direct, counts in the prompt",
 }
 # Rows at 2e-3, the rate of this protocol, beside which `rates` tries others.
-AT_FIRST = {"direct": ("answers", "direct-SFT-valid"), "thought": ("thoughts", "start-valid")}
+AT_FIRST = {"direct": ("answers", "direct-SFT"), "thought": ("thoughts", "start")}
 FIVE = {"aligned": "five aligned models", "direct": "five direct models"}  # ensembles without a thought
 METRICS = ("HR@1", "NDCG@10", "utility")
 LAST = "rgrpo-round1-rl"
@@ -79,19 +80,33 @@ def c1(e: Study) -> Entry:
     _compare(entry, "the start over the counting model:", start, counting(e, start), METRICS[:2])
     for name in ("direct-SFT", best):
         _compare(entry, f"the start over {ANSWERS[name]}:", start, rows_of(e, "answers", name), METRICS[:2])
-    if found := difference([best_rate(e, "thought")], [best_rate(e, "direct")], "NDCG@10"):
-        label = f"one thought over direct SFT, each at its best rate (validation, {open_questions.COUNTED[found[1]]})"
-        entry.effects.append(Effect(f"{label}: NDCG@10", found[0]))
+    ends = [end for end in ("", "-valid") if best_rate(e, "thought", end) and best_rate(e, "direct", end)]
+    for end in ends[:1]:  # test rows, where they are made
+        _beside(entry, "one thought over direct SFT, each at its best rate", e, ("thought", end), ("direct", end))
+        _beside(entry, "one thought at its best rate over the aligned model", e, ("thought", end), ("aligned", end))
     return enough(entry, verdict)
 
 
-def best_rate(e: Study, kind: str) -> Seeds:
-    """Of "direct" or "thought", validation rows at the learning rate that is best there on seed 0; {} where no
-    other rate than this protocol's was tried."""
-    tried = [
-        of for name, of in e.get("rates", {}).items() if name.startswith(f"{kind}-lr=") and name.endswith("-valid")
-    ]
-    return max([*tried, rows_of(e, *AT_FIRST[kind])] if tried else [{}], key=lambda of: _mean(of.get(0)))
+def best_rate(e: Study, kind: str, end: str = "") -> Seeds:
+    """Of "direct" or "thought", rows at the learning rate that is best on validation requests of seed 0; {} where no
+    other rate than this protocol's was tried. Of "aligned", what all of them began with. `end`: "" for test rows,
+    "-valid", or "-thoughts" for sixteen merged."""
+    found = e.get("rates", {})
+    tried = [("rates", n.removesuffix("-valid")) for n in found if n.startswith(kind) and n.endswith("-valid")]
+    if not tried:
+        return {}
+    tried += [AT_FIRST[kind]] if kind in AT_FIRST else []
+    experiment, name = max(tried, key=lambda of: _mean(rows_of(e, of[0], f"{of[1]}-valid").get(0)))
+    return rows_of(e, experiment, name + end)
+
+
+def _beside(entry: Entry, label: str, e: Study, a: tuple[str, str], b: tuple[str, str]) -> None:
+    """Add a difference between rows at their best rates, each a kind and an end; with how many seeds, where not all
+    were run."""
+    if found := difference([best_rate(e, *a)], [best_rate(e, *b)], "NDCG@10"):
+        few = f"{open_questions.COUNTED[found[1]]}" if found[1] < SEEDS else ""
+        about = ", ".join(filter(None, ("validation" if a[1] == "-valid" else "", few)))
+        entry.effects.append(Effect(f"{label}{f' ({about})' if about else ''}: NDCG@10", found[0]))
 
 
 def _mean(row: dict | None) -> float:
@@ -160,6 +175,7 @@ def e1(e: Study) -> Entry:
     verdict = _compare(
         entry, "16 − one:", rows_of(e, "thoughts", "start-thoughts"), rows_of(e, "thoughts", "start"), order
     )
+    _beside(entry, "16 − one, at its best rate", e, ("thought", "-thoughts"), ("thought", ""))
     many, one = rows_of(e, "levers", "see-count-thoughts"), rows_of(e, "levers", "see-count")
     if found := difference([many], [one], "NDCG@10"):  # validation, one seed: judges nothing
         entry.effects.append(Effect("with hindsight lessons (one seed, validation): NDCG@10", found[0]))
@@ -174,6 +190,8 @@ def e2(e: Study) -> Entry:
     if verdict is None or best is None:
         return Entry(entry.id, entry.claim)
     _compare(entry, f"over {ANSWERS[best]}:", merged, rows_of(e, "answers", best), order)
+    _beside(entry, "over direct SFT, each at its best rate", e, ("thought", "-thoughts"), ("direct", ""))
+    _beside(entry, "at its best rate over the aligned model", e, ("thought", "-thoughts"), ("aligned", ""))
     if found := difference([merged], [chains(e)], "NDCG@10"):
         label = f"over LatentR3, 16 chains ({open_questions.COUNTED[found[1]]})"
         entry.effects.append(Effect(f"{label}: NDCG@10", found[0]))

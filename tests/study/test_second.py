@@ -36,8 +36,10 @@ QUALITY = {
     ("answers", "direct-SFT-valid"): 0.3,
     ("thoughts", "start-valid"): 0.7,
     ("rates", "direct-lr=0.0006-valid"): 0.9,
-    ("rates", "direct-lr=0.0006"): 0.1,
+    ("rates", "direct-lr=0.0006"): 0.8,
     ("rates", "thought-lr=0.0006-valid"): 0.5,
+    ("rates", "aligned-valid"): 0.35,
+    ("rates", "aligned"): 0.35,
 }
 
 
@@ -72,7 +74,13 @@ def test_verdicts_of_a_world_that_is_known(tmp_path):
     assert another["this pool − the oldest requests, SFT alone: NDCG@10"].low > 0
     assert any("over direct, counts in the prompt" in effect for effect in found["C1"].effects)
     fair = next(x for x in found["C1"].effects if x.startswith("one thought over direct SFT, each at its best rate"))
-    assert -0.25 < fair.difference.mean < -0.15  # 0.7 at the protocol's rate against 0.9 at another
+    assert (
+        -0.35 < fair.difference.mean < -0.25
+    )  # on validation the protocol's rate wins for one side, 6e-4 for the other
+    over = {x: {of.label: of.difference.mean for of in found[x].effects} for x in ("C1", "E1", "E2")}
+    assert over["C1"]["one thought at its best rate over the aligned model: NDCG@10"] == pytest.approx(0.15, abs=0.05)
+    assert over["E1"]["16 − one, at its best rate: NDCG@10"] == pytest.approx(0.1, abs=0.05)
+    assert over["E2"]["over direct SFT, each at its best rate: NDCG@10"] == pytest.approx(-0.2, abs=0.05)
     assert all(found[k].seeds == 5 and found[k].commands for k in wanted)
     assert set(found) > {"N1", "P2"}  # the fourth protocol's stand behind them
 
@@ -84,6 +92,15 @@ def test_a_round_on_fewer_seeds_makes_no_verdict(tmp_path):
     assert second.c3({name: gather(tmp_path, name) for name in second.EXPERIMENTS}).verdict == (
         "no verdict yet: 3 of 5 seeds so far"
     )
+
+
+def test_before_the_test_rows_validation_speaks(tmp_path):
+    """And says so, and of how many seeds."""
+    world(tmp_path, {k: v for k, v in QUALITY.items() if k[0] != "rates" or k[1].endswith("-valid")})
+    for seed in range(1, 5):
+        without(tmp_path / "rates" / f"direct-lr=0.0006-valid-seed{seed}.json")
+    effects = [x for x in verdicts(tmp_path)["C1"].effects if "each at its best rate" in x]
+    assert len(effects) == 1 and "(validation, one seed): NDCG@10 -0.2" in effects[0]
 
 
 def test_an_empty_ledger_claims_nothing(tmp_path):

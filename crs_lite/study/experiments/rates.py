@@ -6,17 +6,14 @@ from __future__ import annotations
 from functools import partial
 
 from crs_lite.prepared import Prepared
-from crs_lite.study.experiments.shared import Made, checked, later, tested
+from crs_lite.study.experiments.shared import Made, checked, later, tested, thoughts_row
 from crs_lite.training import align, direct, distil
 
-RATES = (
-    2e-4,
-    6e-4,
-)  # tuned on the small log, for direct and for latent SFT; rows at 2e-3 are in `answers` and `thoughts`
+RATES = (2e-4, 6e-4)  # what tuning chose on the small log; rows at 2e-3 are in `answers` and `thoughts`
 
 
 def rates(p: Prepared) -> Made:
-    """Every rate on validation requests; test rows of the rates that validation chose."""
+    """Every rate on validation requests; test rows of the rates that validation chose, with sixteen thoughts too."""
     aligned = later(align, p)
     stages = {"aligned": (aligned, "none")}
     for lr in RATES:
@@ -26,3 +23,5 @@ def rates(p: Prepared) -> Made:
         yield f"{name}-valid", partial(checked, p, f"rates, {name}", stage, reason)
     for name, (stage, reason) in stages.items():
         yield name, partial(tested, p, f"rates, {name}", stage, reason)
+        if reason == "own":
+            yield f"{name}-thoughts", partial(thoughts_row, p, f"rates, {name}", stage, "test")
