@@ -1,5 +1,6 @@
-"""Five models as one system: five that think against five that answer at once, aligned or trained further. An ensemble
-is what a shop would compare with, before it pays for thoughts."""
+"""Five models as one system: five that think against five that answer at once, aligned or trained further, each at the
+learning rate that validation chose for its kind. An ensemble is what a shop would compare with, before it pays for
+thoughts."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from crs_lite.merging import merged_lists
 from crs_lite.prepared import Prepared, prepare
 from crs_lite.scoring import K, merging_ranker
 from crs_lite.study.controls import Forgetful
+from crs_lite.study.experiments.rates import CHOSEN
 from crs_lite.study.experiments.shared import Made
 from crs_lite.study.recorded import Row
 from crs_lite.training import align, direct, distil
@@ -47,11 +49,11 @@ def beside(p: Prepared, seed: int) -> Prepared:
 
 
 def _answering(p: Prepared) -> Stage:
-    return direct(p, align(p))
+    return direct(p, align(p), lr=CHOSEN["direct"])
 
 
 def _distilled(p: Prepared) -> Stage:
-    return distil(p, align(p))
+    return distil(p, align(p), lr=CHOSEN["thought"])
 
 
 def _at_once(p: Prepared, folder: Path) -> Ranker:

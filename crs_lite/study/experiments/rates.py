@@ -10,6 +10,7 @@ from crs_lite.study.experiments.shared import Made, checked, later, tested, thou
 from crs_lite.training import align, direct, distil
 
 RATES = (2e-4, 6e-4)  # what tuning chose on the small log; rows at 2e-3 are in `answers` and `thoughts`
+CHOSEN = {"direct": 6e-4, "thought": 6e-4}  # what the validation rows speak for
 
 
 def rates(p: Prepared) -> Made:

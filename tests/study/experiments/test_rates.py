@@ -1,7 +1,9 @@
 """The pass behind the alignment at other learning rates: with a thought and without, from one alignment."""
 
+from crs_lite.paths import SECOND
 from crs_lite.study.experiments import runner
-from crs_lite.study.experiments.rates import RATES
+from crs_lite.study.experiments.rates import CHOSEN, RATES
+from crs_lite.study.recorded import gather, values
 from crs_lite.training import align, direct, distil
 from crs_lite.workspace import read_manifest
 
@@ -20,3 +22,10 @@ def test_a_rate_changes_the_rate_and_nothing_else(toy_study):
             depends[lr] = read_manifest(make(p, aligned, lr=lr).folder).model_extra["depends"]
         other = {k for k in depends[None] if depends[None][k] != depends[RATES[0]][k]}
         assert other == {"lr"} and depends[RATES[0]]["lr"] == RATES[0]
+
+
+def test_the_rates_that_the_ensembles_are_trained_at_are_the_best_on_validation():
+    recorded = gather(SECOND, "rates")
+    for kind, chosen in CHOSEN.items():
+        tried = {lr: recorded[f"{kind}-lr={lr:g}-valid"][0] for lr in RATES if f"{kind}-lr={lr:g}-valid" in recorded}
+        assert chosen == max(tried, key=lambda lr: values(tried[lr], "NDCG@10").mean())
