@@ -220,7 +220,7 @@ def _branches(ax, y: np.ndarray, **style) -> None:
 def by_rate(lines: dict[str, dict[float, Difference]], ylabel: str) -> plt.Figure:
     """What a pass changes at several learning rates: name -> rate -> difference, with its 95 % interval."""
     fig, ax = side_by_side(1, 6.2, 3)
-    looks = zip(lines.items(), ("blue", "orange"), "oD", (0.97, 1.03), strict=False)
+    looks = zip(lines.items(), ("blue", "orange", "green"), "oDs", (0.97, 1.03, 1), strict=False)
     for (name, of), colour, mark, beside in looks:  # a little beside each other, or equal rates would hide one
         x, d = np.array(sorted(of)) * beside, [of[rate] for rate in sorted(of)]
         ax.vlines(x, [e.low for e in d], [e.high for e in d], color=COLOURS[colour], lw=1.5)
