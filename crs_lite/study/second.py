@@ -102,11 +102,12 @@ def best_rate(e: Study, kind: str, end: str = "") -> Seeds:
 
 def _beside(entry: Entry, label: str, e: Study, a: tuple[str, str], b: tuple[str, str]) -> None:
     """Add a difference between rows at their best rates, each a kind and an end; with how many seeds, where not all
-    were run."""
+    were run, and what made the rows."""
     if found := difference([best_rate(e, *a)], [best_rate(e, *b)], "NDCG@10"):
-        few = f"{open_questions.COUNTED[found[1]]}" if found[1] < SEEDS else ""
+        few = open_questions.COUNTED[found[1]] if found[1] < SEEDS else ""
         about = ", ".join(filter(None, ("validation" if a[1] == "-valid" else "", few)))
         entry.effects.append(Effect(f"{label}{f' ({about})' if about else ''}: NDCG@10", found[0]))
+        entry.commands = sorted({*entry.commands, *of_any_seed(e, "rates")})
 
 
 def _mean(row: dict | None) -> float:

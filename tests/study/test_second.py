@@ -74,10 +74,10 @@ def test_verdicts_of_a_world_that_is_known(tmp_path):
     assert another["this pool − the oldest requests, SFT alone: NDCG@10"].low > 0
     assert any("over direct, counts in the prompt" in effect for effect in found["C1"].effects)
     fair = next(x for x in found["C1"].effects if x.startswith("one thought over direct SFT, each at its best rate"))
-    assert (
-        -0.35 < fair.difference.mean < -0.25
-    )  # on validation the protocol's rate wins for one side, 6e-4 for the other
+    # On validation the protocol's rate is the best for one side, 6e-4 for the other.
+    assert -0.35 < fair.difference.mean < -0.25
     over = {x: {of.label: of.difference.mean for of in found[x].effects} for x in ("C1", "E1", "E2")}
+    assert all("experiment rates" in found[k].commands for k in over)
     assert over["C1"]["one thought at its best rate over the aligned model: NDCG@10"] == pytest.approx(0.15, abs=0.05)
     assert over["E1"]["16 − one, at its best rate: NDCG@10"] == pytest.approx(0.1, abs=0.05)
     assert over["E2"]["over direct SFT, each at its best rate: NDCG@10"] == pytest.approx(-0.2, abs=0.05)
