@@ -84,6 +84,7 @@ def c1(e: Study) -> Entry:
     for end in ends[:1]:  # test rows, where they are made
         _beside(entry, "one thought over direct SFT, each at its best rate", e, ("thought", end), ("direct", end))
         _beside(entry, "one thought at its best rate over the aligned model", e, ("thought", end), ("aligned", end))
+    _beside(entry, "one thought at its best rate over the counting model", e, ("thought", ""), None)
     return enough(entry, verdict)
 
 
@@ -100,10 +101,11 @@ def best_rate(e: Study, kind: str, end: str = "") -> Seeds:
     return rows_of(e, experiment, name + end)
 
 
-def _beside(entry: Entry, label: str, e: Study, a: tuple[str, str], b: tuple[str, str]) -> None:
-    """Add a difference between rows at their best rates, each a kind and an end; with how many seeds, where not all
-    were run, and what made the rows."""
-    if found := difference([best_rate(e, *a)], [best_rate(e, *b)], "NDCG@10"):
+def _beside(entry: Entry, label: str, e: Study, a: tuple[str, str], b: tuple[str, str] | None) -> None:
+    """Add a difference between rows at their best rates, each a kind and an end (None: the counting model); with how
+    many seeds, where not all were run, and what made the rows."""
+    ours = best_rate(e, *a)
+    if found := difference([ours], [best_rate(e, *b) if b else counting(e, ours)], "NDCG@10"):
         few = open_questions.COUNTED[found[1]] if found[1] < SEEDS else ""
         about = ", ".join(filter(None, ("validation" if a[1] == "-valid" else "", few)))
         entry.effects.append(Effect(f"{label}{f' ({about})' if about else ''}: NDCG@10", found[0]))
@@ -284,14 +286,22 @@ def goal(e: Study) -> Entry:
     true = [values({"ranks": r["true_reasoning_ranks"]}, "NDCG@10") for r in crs.values()]
     share = hierarchical([x / top.mean() for x in own])
     entry.effects = [f"the start: share of the ceiling {share.mean:.2f} [{share.low:.2f}, {share.high:.2f}]"]
-    for name, of in (("after two rounds", rows_of(e, "explorers", LAST)), ("the counting model", counting(e, {0: {}}))):
+    best = best_rate(e, "thought")
+    few = f" ({open_questions.COUNTED[len(best)]})" if 0 < len(best) < SEEDS else ""
+    beside = {
+        f"one thought at its best rate{few}": best,
+        "after two rounds": rows_of(e, "explorers", LAST),
+        "the counting model": counting(e, {0: {}}),
+    }
+    for name, of in beside.items():
         if of:
             d = hierarchical([values(r, "NDCG@10") / top.mean() for r in of.values()])
             entry.effects.append(f"{name}: {d.mean:.2f} [{d.low:.2f}, {d.high:.2f}]")
     lost = [hierarchical([t - top for t in true]), hierarchical([o - t for o, t in zip(own, true, strict=True)])]
     entry.effects.append(Effect("the start loses between ceiling and true reasoning (decoder)", lost[0]))
     entry.effects.append(Effect("between true and own reasoning (reasoner)", lost[1]))
-    entry.seeds, entry.about, entry.commands = len(own), next(iter(crs.values())), of_any_seed(e, "answers", "thoughts")
+    made_by = [name for name in ("answers", "thoughts", "rates") if name in e]
+    entry.seeds, entry.about, entry.commands = len(own), next(iter(crs.values())), of_any_seed(e, *made_by)
     entry.hardware = sorted({row["hardware"] for of in e.values() for rows in of.values() for row in rows.values()})
     return enough(entry, "reached" if share.low >= GOAL else "missed")
 

@@ -79,6 +79,12 @@ def test_verdicts_of_a_world_that_is_known(tmp_path):
     over = {x: {of.label: of.difference.mean for of in found[x].effects} for x in ("C1", "E1", "E2")}
     assert all("experiment rates" in found[k].commands for k in over)
     assert over["C1"]["one thought at its best rate over the aligned model: NDCG@10"] == pytest.approx(0.15, abs=0.05)
+    # of 0.9, whose lists have the share that their quality has: the thought's own rate is its best
+    shares = {x.split(":")[0]: float(x.split(": ")[1].split()[0]) for x in found["G"].effects[1:4]}
+    assert shares == pytest.approx(
+        {"one thought at its best rate": 0.56, "after two rounds": 0.72, "the counting model": 0.78}, abs=0.06
+    )
+    assert over["C1"]["one thought at its best rate over the counting model: NDCG@10"] == pytest.approx(-0.2, abs=0.05)
     assert over["E1"]["16 − one, at its best rate: NDCG@10"] == pytest.approx(0.1, abs=0.05)
     assert over["E2"]["over direct SFT, each at its best rate: NDCG@10"] == pytest.approx(-0.2, abs=0.05)
     assert all(found[k].seeds == 5 and found[k].commands for k in wanted)
