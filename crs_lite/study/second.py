@@ -91,7 +91,7 @@ def c1(e: Study) -> Entry:
 def best_rate(e: Study, kind: str, end: str = "") -> Seeds:
     """Of "direct" or "thought", rows at the learning rate that is best on validation requests of seed 0; {} where no
     other rate than this protocol's was tried. Of "aligned", what all of them began with. `end`: "" for test rows,
-    "-valid", or "-thoughts" for sixteen merged."""
+    "-valid", or for what is merged "-thoughts" and "-forgetful"."""
     found = e.get("rates", {})
     tried = [("rates", n.removesuffix("-valid")) for n in found if n.startswith(kind) and n.endswith("-valid")]
     if not tried:
@@ -194,6 +194,9 @@ def e2(e: Study) -> Entry:
         return Entry(entry.id, entry.claim)
     _compare(entry, f"over {ANSWERS[best]}:", merged, rows_of(e, "answers", best), order)
     _beside(entry, "over direct SFT, each at its best rate", e, ("thought", "-thoughts"), ("direct", ""))
+    _beside(
+        entry, "over direct SFT, 16 contexts merged, the same", e, ("thought", "-thoughts"), ("direct", "-forgetful")
+    )
     _beside(entry, "at its best rate over the aligned model", e, ("thought", "-thoughts"), ("aligned", ""))
     if found := difference([merged], [chains(e)], "NDCG@10"):
         label = f"over LatentR3, 16 chains ({open_questions.COUNTED[found[1]]})"

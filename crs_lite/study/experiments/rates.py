@@ -1,11 +1,12 @@
 """Is the fight fair to those who answer at once? The pass over every request behind the alignment, with a thought and
-without, at several learning rates; second edition."""
+without, at several learning rates, and both merged; second edition."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from crs_lite.prepared import Prepared
+from crs_lite.study.controls import Forgetful
 from crs_lite.study.experiments.shared import Made, checked, later, tested, thoughts_row
 from crs_lite.training import align, direct, distil
 
@@ -16,7 +17,8 @@ CHOSEN = {"direct": 6e-4, "thought": 1.1e-3}  # what the validation rows speak f
 
 
 def rates(p: Prepared) -> Made:
-    """Every rate on validation requests; test rows of the rates that validation chose, with sixteen thoughts too."""
+    """Every rate on validation requests; test rows of the rates that validation chose, with sixteen thoughts too, or
+    sixteen contexts with past interactions left out."""
     aligned = later(align, p)
     stages = {"aligned": (aligned, "none")}
     for lr in RATES["direct"]:
@@ -29,3 +31,6 @@ def rates(p: Prepared) -> Made:
         yield name, partial(tested, p, f"rates, {name}", stage, reason)
         if reason == "own":
             yield f"{name}-thoughts", partial(thoughts_row, p, f"rates, {name}", stage, "test")
+        elif name != "aligned":
+            merged = partial(Forgetful, p, "direct, 16 contexts")
+            yield f"{name}-forgetful", partial(tested, p, f"rates, {name}, 16 contexts", stage, reason, merged)
