@@ -4,6 +4,7 @@ what was found, and its commands behind a fold; and the README's six rows."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from crs_lite.study.comparison import Entry
@@ -103,7 +104,8 @@ ABOUT = {
     ),
 }
 # The README's rows: question, the claim of the paper (or our goal) whose verdict answers it, the claim with its
-# effects, and their beginnings. A question of ours is answered by its first interval, for nobody claimed what it asks.
+# effects, and their beginnings. A question of ours, which nobody claimed, is answered by the first of these that is
+# recorded, alone.
 SHORT = (
     (
         "Does one thought, taught without hindsight, beat answering at once?",
@@ -114,7 +116,7 @@ SHORT = (
     ("Does CRS beat the strongest rival, the counting model?", "C1", "C1", ("over the counting model: HR@1",)),
     ("Does the loop of RL and fine-tuning improve on its start?", "C2", "C2", ("after two rounds: NDCG@10",)),
     ("Is R-GRPO better than GRPO?", "C3", "C3", ("round 1: HR@1", "round 2: HR@1")),
-    ("Does merging 16 thoughts beat one?", "", "E1", ("16 − one: NDCG@10",)),
+    ("Does merging 16 thoughts beat one?", "", "E1", ("16 − one, at its best rate", "16 − one: NDCG@10")),
     (
         "How near does one thought come to the best possible list?",
         "G",
@@ -142,16 +144,29 @@ def short(entries: Sequence[Entry]) -> str:
     lines = ["| question | verdict | effect, 95 % interval | seeds | in the ledger |", "|" + " --- |" * 5]
     for question, judged, id, begins in SHORT:
         if x := known.get(id):
-            shown = [e for b in begins for e in x.effects if e.startswith(b)]
-            answer = verdict(x) if judged else _yes(shown)
-            lines.append(f"| {question} | {answer} | {'; '.join(shown)} | {x.seeds} | {id} |")
+            found = [of for b in begins if (of := [e for e in x.effects if e.startswith(b)])]
+            answer, found = (verdict(x), found) if judged else (_yes(*found[:1]), found[:1])
+            lines.append(f"| {question} | {answer} | {'; '.join(map(_together, found))} | {x.seeds} | {id} |")
     return "\n".join(lines) + "\n"
 
 
-def _yes(effects: Sequence[str]) -> str:
-    """What the first interval says by itself."""
-    d = effects[0].difference if effects else None
-    return "" if d is None else "yes (tiny)" if d.low > 0 else "no (tiny)" if d.high < 0 else "cannot tell (tiny)"
+def _together(effects: Sequence[str]) -> str:
+    """Effects of one beginning; what compares the same in another metric does not say again what is compared."""
+    text = effects[0]
+    for before, after in pairwise(effects):
+        about, _, said = after.partition(": ")
+        text += f", {said}" if before.startswith(f"{about}: ") else f"; {after}"
+    return text
+
+
+def _yes(effects: Sequence[str] = ()) -> str:
+    """What the intervals of one comparison say by themselves: the first metric, or else one of the others."""
+    d, *others = [e.difference for e in effects] or [None]
+    if d is None:
+        return ""
+    if d.low > 0 or d.high < 0:
+        return "yes (tiny)" if d.low > 0 else "no (tiny)"
+    return "partly (tiny)" if any(of.low > 0 for of in others) else "cannot tell (tiny)"
 
 
 def overview(first: Sequence[Entry], second: Sequence[Entry]) -> str:

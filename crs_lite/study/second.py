@@ -46,6 +46,7 @@ ANSWERS = {
 AT_FIRST = {"direct": ("answers", "direct-SFT"), "thought": ("thoughts", "start")}
 FIVE = {"aligned": "five aligned models", "direct": "five direct models"}  # ensembles without a thought
 METRICS = ("HR@1", "NDCG@10", "utility")
+OF_THE_RATES = ("NDCG@10", "HR@1", "utility")  # predicted in the first
 LAST = "rgrpo-round1-rl"
 
 
@@ -82,7 +83,8 @@ def c1(e: Study) -> Entry:
         _compare(entry, f"the start over {ANSWERS[name]}:", start, rows_of(e, "answers", name), METRICS[:2])
     ends = [end for end in ("", "-valid") if best_rate(e, "thought", end) and best_rate(e, "direct", end)]
     for end in ends[:1]:  # test rows, where they are made
-        _beside(entry, "one thought over direct SFT, each at its best rate", e, ("thought", end), ("direct", end))
+        pair = ("thought", end), ("direct", end)
+        _beside(entry, "one thought over direct SFT, each at its best rate", e, *pair, OF_THE_RATES)
         _beside(entry, "one thought at its best rate over the aligned model", e, ("thought", end), ("aligned", end))
     _beside(entry, "one thought at its best rate over the counting model", e, ("thought", ""), None)
     return enough(entry, verdict)
@@ -101,15 +103,19 @@ def best_rate(e: Study, kind: str, end: str = "") -> Seeds:
     return rows_of(e, experiment, name + end)
 
 
-def _beside(entry: Entry, label: str, e: Study, a: tuple[str, str], b: tuple[str, str] | None) -> None:
-    """Add a difference between rows at their best rates, each a kind and an end (None: the counting model); with how
+def _beside(
+    entry: Entry, label: str, e: Study, a: tuple[str, str], b: tuple[str, str] | None, metrics=METRICS[1:2]
+) -> None:
+    """Add differences between rows at their best rates, each a kind and an end (None: the counting model); with how
     many seeds, where not all were run, and what made the rows."""
     ours = best_rate(e, *a)
-    if found := difference([ours], [best_rate(e, *b) if b else counting(e, ours)], "NDCG@10"):
-        few = open_questions.COUNTED[found[1]] if found[1] < SEEDS else ""
-        about = ", ".join(filter(None, ("validation" if a[1] == "-valid" else "", few)))
-        entry.effects.append(Effect(f"{label}{f' ({about})' if about else ''}: NDCG@10", found[0]))
-        entry.commands = sorted({*entry.commands, *of_any_seed(e, "rates")})
+    rival = best_rate(e, *b) if b else counting(e, ours)
+    for metric in metrics:
+        if found := difference([ours], [rival], metric):
+            few = open_questions.COUNTED[found[1]] if found[1] < SEEDS else ""
+            about = ", ".join(filter(None, ("validation" if a[1] == "-valid" else "", few)))
+            entry.effects.append(Effect(f"{label}{f' ({about})' if about else ''}: {metric}", found[0]))
+            entry.commands = sorted({*entry.commands, *of_any_seed(e, "rates")})
 
 
 def _mean(row: dict | None) -> float:
@@ -193,11 +199,10 @@ def e2(e: Study) -> Entry:
     if verdict is None or best is None:
         return Entry(entry.id, entry.claim)
     _compare(entry, f"over {ANSWERS[best]}:", merged, rows_of(e, "answers", best), order)
-    _beside(entry, "over direct SFT, each at its best rate", e, ("thought", "-thoughts"), ("direct", ""))
-    _beside(
-        entry, "over direct SFT, 16 contexts merged, the same", e, ("thought", "-thoughts"), ("direct", "-forgetful")
-    )
-    _beside(entry, "at its best rate over the aligned model", e, ("thought", "-thoughts"), ("aligned", ""))
+    sixteen = ("thought", "-thoughts")
+    _beside(entry, "over direct SFT, each at its best rate", e, sixteen, ("direct", ""), OF_THE_RATES)
+    _beside(entry, "over direct SFT, 16 contexts merged, the same", e, sixteen, ("direct", "-forgetful"), OF_THE_RATES)
+    _beside(entry, "at its best rate over the aligned model", e, sixteen, ("aligned", ""))
     if found := difference([merged], [chains(e)], "NDCG@10"):
         label = f"over LatentR3, 16 chains ({open_questions.COUNTED[found[1]]})"
         entry.effects.append(Effect(f"{label}: NDCG@10", found[0]))

@@ -59,6 +59,18 @@ def test_the_readme_shows_the_chosen_effects(low, high, answer):
     assert "| no (tiny) | one thought over direct SFT, each at its best rate -0.200" in ledger_page.short([x])
 
 
+@pytest.mark.parametrize("low, answer", [(0.01, "partly"), (-0.01, "cannot tell")])
+def test_another_metric_of_the_first_comparison_makes_a_part_of_an_answer(low, answer):
+    x, pair = entry("C1", n=0), "one thought over direct SFT, each at its best rate"
+    x.effects = [
+        Effect(f"{pair}: NDCG@10", Difference(0.0, -0.1, 0.1)),
+        Effect(f"{pair}: HR@1", Difference(0.1, low, 1)),
+    ]
+    x.effects.append(Effect("the start over direct SFT: NDCG@10", Difference(0.2, 0.1, 0.3)))  # of another comparison
+    shown = f"| {answer} (tiny) | {pair}: NDCG@10 +0.000 [-0.100, +0.100], HR@1 +0.100 [{low:+.3f}, +1.000] |"
+    assert shown in ledger_page.short([x])
+
+
 def test_the_page_ends_with_where_its_numbers_come_from():
     assert ledger_page.cards([entry("C1")], "first edition").startswith("### C1, first edition: claim C1")
     assert ledger_page.cards([entry("C1")]).endswith("about 1.0 M weights; profile x; 10 test requests; made on h.\n")

@@ -108,7 +108,7 @@ def test_before_the_test_rows_validation_speaks(tmp_path):
     for seed in range(1, 5):
         without(tmp_path / "rates" / f"direct-lr=0.0006-valid-seed{seed}.json")
     effects = [x for x in verdicts(tmp_path)["C1"].effects if "each at its best rate" in x]
-    assert len(effects) == 1 and "(validation, one seed): NDCG@10 -0.2" in effects[0]
+    assert len(effects) == 3 and "(validation, one seed): NDCG@10 -0.2" in effects[0]
 
 
 def test_an_empty_ledger_claims_nothing(tmp_path):
