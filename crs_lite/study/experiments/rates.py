@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from crs_lite.prepared import Prepared
+from crs_lite.prepared import Prepared, taught_as
 from crs_lite.study.controls import Forgetful
 from crs_lite.study.experiments.shared import Made, checked, later, tested, thoughts_row
 from crs_lite.training import align, direct, distil
@@ -17,8 +17,8 @@ CHOSEN = {"direct": 6e-4, "thought": 1.1e-3}  # what the validation rows speak f
 
 
 def rates(p: Prepared) -> Made:
-    """Every rate on validation requests; test rows of the rates that validation chose, with sixteen thoughts too, or
-    sixteen contexts with past interactions left out."""
+    """Every rate on validation requests, and there a student with hindsight at the chosen one; test rows of the rates
+    that validation chose, with sixteen thoughts too, or sixteen contexts with past interactions left out."""
     aligned = later(align, p)
     stages = {"aligned": (aligned, "none")}
     for lr in RATES["direct"]:
@@ -27,6 +27,9 @@ def rates(p: Prepared) -> Made:
         stages[f"thought-lr={lr:g}"] = later(distil, p, aligned, lr=lr), "own"
     for name, (stage, reason) in stages.items():
         yield f"{name}-valid", partial(checked, p, f"rates, {name}", stage, reason)
+    q, name = taught_as(p, teacher="hindsight"), f"hindsight-lr={CHOSEN['thought']:g}"
+    knowing = later(distil, q, aligned, lr=CHOSEN["thought"])
+    yield f"{name}-valid", partial(checked, q, f"rates, {name}", knowing, teacher="hindsight")
     for name, (stage, reason) in stages.items():
         yield name, partial(tested, p, f"rates, {name}", stage, reason)
         if reason == "own":

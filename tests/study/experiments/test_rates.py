@@ -12,7 +12,7 @@ RATE = RATES["direct"][0]
 
 
 def test_every_rate_is_a_pass_of_its_own_with_a_thought_and_without(job, hollow):
-    assert runner.run_seed(job("rates")) == 2 + 3 * len(RATES["direct"]) + 3 * len(RATES["thought"])
+    assert runner.run_seed(job("rates")) == 3 + 3 * len(RATES["direct"]) + 3 * len(RATES["thought"])
     trained = {n for n in hollow if not n.startswith(("score", "merged"))}
     wanted = {f"direct-lr={lr}" for lr in RATES["direct"]} | {f"distil-lr={lr}" for lr in RATES["thought"]}
     assert trained == {"align"} | wanted
