@@ -116,7 +116,7 @@ SHORT = (
     ("Does CRS beat the strongest rival, the counting model?", "C1", "C1", ("over the counting model: HR@1",)),
     ("Does the loop of RL and fine-tuning improve on its start?", "C2", "C2", ("after two rounds: NDCG@10",)),
     ("Is R-GRPO better than GRPO?", "C3", "C3", ("round 1: HR@1", "round 2: HR@1")),
-    ("Does merging 16 thoughts beat one?", "", "E1", ("16 − one, at its best rate", "16 − one: NDCG@10")),
+    ("Does merging 16 thoughts beat one?", "", "E1", ("16 − one: NDCG@10",)),
     (
         "How near does one thought come to the best possible list?",
         "G",
