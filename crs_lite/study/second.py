@@ -46,7 +46,7 @@ ANSWERS = {
 AT_FIRST = {"direct": ("answers", "direct-SFT"), "thought": ("thoughts", "start")}
 FIVE = {"aligned": "five aligned models", "direct": "five direct models"}  # ensembles without a thought
 METRICS = ("HR@1", "NDCG@10", "utility")
-OF_THE_RATES = ("NDCG@10", "HR@1", "utility")  # predicted in the first
+BY_NDCG = ("NDCG@10", "HR@1", "utility")  # where the protocol has them in this order
 LAST = "rgrpo-round1-rl"
 
 
@@ -84,7 +84,7 @@ def c1(e: Study) -> Entry:
     ends = [end for end in ("", "-valid") if best_rate(e, "thought", end) and best_rate(e, "direct", end)]
     for end in ends[:1]:  # test rows, where they are made
         pair = ("thought", end), ("direct", end)
-        _beside(entry, "one thought over direct SFT, each at its best rate", e, *pair, OF_THE_RATES)
+        _beside(entry, "one thought over direct SFT, each at its best rate", e, *pair, BY_NDCG)
         _beside(entry, "one thought at its best rate over the aligned model", e, ("thought", end), ("aligned", end))
     _beside(entry, "one thought at its best rate over the counting model", e, ("thought", ""), None)
     return enough(entry, verdict)
@@ -104,7 +104,7 @@ def best_rate(e: Study, kind: str, end: str = "") -> Seeds:
 
 
 def _beside(
-    entry: Entry, label: str, e: Study, a: tuple[str, str], b: tuple[str, str] | None, metrics=METRICS[1:2]
+    entry: Entry, label: str, e: Study, a: tuple[str, str], b: tuple[str, str] | None, metrics=BY_NDCG[:1]
 ) -> None:
     """Add differences between rows at their best rates, each a kind and an end (None: the counting model); with how
     many seeds, where not all were run, and what made the rows."""
@@ -180,9 +180,8 @@ def o1(e: Study) -> Entry:
 def e1(e: Study) -> Entry:
     """Sixteen merged thoughts against one, same checkpoint."""
     entry = Entry("E1", "merging 16 thoughts beats one", commands=of_any_seed(e, "thoughts"))
-    order = ("NDCG@10", "HR@1", "utility")
     verdict = _compare(
-        entry, "16 − one:", rows_of(e, "thoughts", "start-thoughts"), rows_of(e, "thoughts", "start"), order
+        entry, "16 − one:", rows_of(e, "thoughts", "start-thoughts"), rows_of(e, "thoughts", "start"), BY_NDCG
     )
     _beside(entry, "16 − one, at its best rate", e, ("thought", "-thoughts"), ("thought", ""))
     many, one = rows_of(e, "levers", "see-count-thoughts"), rows_of(e, "levers", "see-count")
@@ -194,14 +193,21 @@ def e1(e: Study) -> Entry:
 def e2(e: Study) -> Entry:
     """Merged thoughts against everything that does not reason, the counting model included."""
     entry = Entry("E2", "merged CRS beats everything without reasoning", commands=of_any_seed(e, "answers", "thoughts"))
-    merged, best, order = rows_of(e, "thoughts", "start-thoughts"), best_answer(e), ("NDCG@10", "HR@1", "utility")
-    verdict = _compare(entry, "over the counting model:", merged, counting(e, merged), order)
+    merged, best = rows_of(e, "thoughts", "start-thoughts"), best_answer(e)
+    verdict = _compare(entry, "over the counting model:", merged, counting(e, merged), BY_NDCG)
     if verdict is None or best is None:
         return Entry(entry.id, entry.claim)
-    _compare(entry, f"over {ANSWERS[best]}:", merged, rows_of(e, "answers", best), order)
+    _compare(entry, f"over {ANSWERS[best]}:", merged, rows_of(e, "answers", best), BY_NDCG)
     sixteen = ("thought", "-thoughts")
-    _beside(entry, "over direct SFT, each at its best rate", e, sixteen, ("direct", ""), OF_THE_RATES)
-    _beside(entry, "over direct SFT, 16 contexts merged, the same", e, sixteen, ("direct", "-forgetful"), OF_THE_RATES)
+    _beside(entry, "over direct SFT, each at its best rate", e, sixteen, ("direct", ""), BY_NDCG)
+    _beside(
+        entry,
+        "over direct SFT merged over 16 contexts, each at its best rate",
+        e,
+        sixteen,
+        ("direct", "-forgetful"),
+        BY_NDCG,
+    )
     _beside(entry, "at its best rate over the aligned model", e, sixteen, ("aligned", ""))
     if found := difference([merged], [chains(e)], "NDCG@10"):
         label = f"over LatentR3, 16 chains ({open_questions.COUNTED[found[1]]})"
@@ -225,8 +231,8 @@ def chains(e: Study) -> Seeds:
 def e3(e: Study) -> Entry:
     """Merged lists after one round of R-GRPO against those before; the arms that ask for variety beside it."""
     entry = Entry("E3", "RL adds to the merged list", commands=of_any_seed(e, "thoughts", "explorers"))
-    before, order = rows_of(e, "thoughts", "start-thoughts"), ("NDCG@10", "HR@1", "utility")
-    verdict = _compare(entry, "R-GRPO:", rows_of(e, "explorers", "rgrpo-round0-rl-thoughts"), before, order)
+    before = rows_of(e, "thoughts", "start-thoughts")
+    verdict = _compare(entry, "R-GRPO:", rows_of(e, "explorers", "rgrpo-round0-rl-thoughts"), before, BY_NDCG)
     for arm, label in (("merged", "a thought's worth to the list"), ("mixture", "likelihood of the mixture")):
         after = rows_of(e, "explorers", f"{arm}-round0-rl-thoughts")
         if found := difference([after], [before], "NDCG@10"):
@@ -239,9 +245,8 @@ def e4(e: Study) -> Entry:
     entry = Entry(
         "E4", "a decoder that has met its own guesses beats one that has not", commands=of_any_seed(e, "thoughts")
     )
-    order = ("NDCG@10", "HR@1", "utility")
     verdict = _compare(
-        entry, "after − before:", rows_of(e, "thoughts", "guesses"), rows_of(e, "thoughts", "start"), order
+        entry, "after − before:", rows_of(e, "thoughts", "guesses"), rows_of(e, "thoughts", "start"), BY_NDCG
     )
     met, taught = rows_of(e, "levers", "see-count-guesses"), rows_of(e, "levers", "see-count")
     if found := difference([met], [taught], "NDCG@10"):
@@ -256,7 +261,7 @@ def e5(e: Study) -> Entry:
         "E5", "the loop improves its start when its pool has a past", commands=of_any_seed(e, "newcomers", "passes")
     )
     start, rl, sft = rows_of(e, "thoughts", "start"), *(rows_of(e, "newcomers", f"rgrpo-{n}") for n in ("rl", "sft"))
-    verdict = _compare(entry, "after one round:", sft, start, ("NDCG@10", "HR@1", "utility"))
+    verdict = _compare(entry, "after one round:", sft, start, BY_NDCG)
     if verdict is None:
         return Entry(entry.id, entry.claim)
     _compare(entry, "R-GRPO − before:", rl, start, ("NDCG@10", "utility"), -1)
